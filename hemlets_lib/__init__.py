@@ -1,0 +1,1 @@
+"""HEMlets: part-centric heatmap triplets for 3D human pose."""

@@ -1,0 +1,1 @@
+"""Samples, motion, pictures of people, shards."""
