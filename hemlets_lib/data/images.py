@@ -1,0 +1,160 @@
+"""Pictures from files, and crops of them that keep to the pixel convention.
+
+Pictures are (H, W, 3) uint8 RGB numpy arrays. A pixel's centre has integer coordinates (`geometry`), so a
+picture of W pixels spans -0.5 … W-0.5; Pillow and `grid_sample` measure from the outer edge, hence the
+half-pixels below. Whatever of a crop lies outside the picture is filled with ImageNet's mean colour,
+which is 0 after normalisation.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
+
+__all__ = ["FILL_RGB", "crop_image", "decode_image", "encode_jpeg", "read_image"]
+
+FILL_RGB = (124, 116, 104)  # ImageNet's mean colour in grey levels
+_FILTER_REACH = 3  # source pixels beyond the box that Pillow's bicubic filter may look at, per unit of scale
+_MAX_SUPERSAMPLING = 8
+
+
+def decode_image(data: bytes, *, name: str = "picture") -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of an encoded picture, turned upright, without alpha, as RGB.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+
+    Raises:
+        ValueError: If it is no picture, or is damaged or truncated.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                upright = upright.convert("RGBA")
+                paper = Image.new("RGBA", upright.size, "white")
+                upright = Image.alpha_composite(paper, upright)
+            return np.array(_eight_bit(upright).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{name}: expected a complete picture (JPEG, PNG, …), got {len(data)} bytes that cannot be read "
+            f"({error}). Fetch the file again, or convert it to PNG or JPEG."
+        ) from error
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """16-bit grey pictures scaled down; Pillow's own conversion would clip them to white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return picture
+
+
+def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture file as RGB, whatever it holds: EXIF orientation applied, grey and alpha converted.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read as a picture; the message names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a picture file, found none. Check the path.")
+    return decode_image(path.read_bytes(), name=str(path))
+
+
+def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], *, quality: int) -> bytes:
+    """A picture as JPEG with full colour resolution (small crops suffer from halved colour)."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def crop_image(
+    image: UInt8[np.ndarray, "H W 3"],
+    affine: Float[np.ndarray, "2 3"],
+    size: int,
+    *,
+    fill_rgb: tuple[int, int, int] = FILL_RGB,
+) -> UInt8[np.ndarray, "size size 3"]:
+    """The square crop that `affine` describes, smoothed when it shrinks the picture.
+
+    Args:
+        image: The whole picture.
+        affine: The picture's pixels to the crop's (`geometry.crop_affine`); may turn and mirror.
+        size: Side of the crop in pixels.
+        fill_rgb: Colour of what lies outside the picture.
+
+    Raises:
+        ValueError: If the picture is not uint8 RGB, or the crop does not touch it at all.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"`image` must be (H, W, 3) uint8 RGB, got shape {image.shape} of {image.dtype}. "
+            "Read pictures with read_image()."
+        )
+    affine = np.asarray(affine, dtype=np.float64)
+    linear = np.linalg.inv(affine[:, :2])
+    corners = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]])
+    in_picture = (corners - affine[:, 2]) @ linear.T  # (4, 2): the crop's corners
+    low, high = in_picture.min(0), in_picture.max(0)
+    height, width = image.shape[:2]
+    if (high <= -0.5).any() or low[0] >= width - 0.5 or low[1] >= height - 0.5:
+        raise ValueError(
+            f"the crop covers x {low[0]:.0f}…{high[0]:.0f}, y {low[1]:.0f}…{high[1]:.0f} px and lies outside "
+            f"the picture of {width}×{height} px. Check the person's box."
+        )
+    upright = affine[0, 1] == 0 and affine[1, 0] == 0 and affine[0, 0] > 0 and affine[1, 1] > 0
+    if upright:
+        return _crop_box(image, low, high, size, fill_rgb)
+    return _crop_turned(image, affine, size, fill_rgb)
+
+
+def _crop_box(
+    image: np.ndarray, low: np.ndarray, high: np.ndarray, size: int, fill_rgb: tuple[int, int, int]
+) -> np.ndarray:
+    """Resampling by Pillow; the box is padded where it leaves the picture."""
+    reach = _FILTER_REACH * max(1, math.ceil((high[0] - low[0]) / size))
+    start = np.floor(low + 0.5).astype(int) - reach  # in edge coordinates: pixel u spans u … u+1
+    stop = np.ceil(high + 0.5).astype(int) + reach
+    height, width = image.shape[:2]
+    inside_start, inside_stop = np.maximum(start, 0), np.minimum(stop, (width, height))
+    region = image[inside_start[1] : inside_stop[1], inside_start[0] : inside_stop[0]]
+    if (inside_start != start).any() or (inside_stop != stop).any():
+        columns, rows = stop - start
+        padded = np.empty((rows, columns, 3), np.uint8)
+        padded[:] = fill_rgb
+        at = inside_start - start
+        padded[at[1] : at[1] + region.shape[0], at[0] : at[0] + region.shape[1]] = region
+        region = padded
+    box = (*(low + 0.5 - start), *(high + 0.5 - start))
+    resized = Image.fromarray(region).resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return np.array(resized)
+
+
+def _crop_turned(
+    image: np.ndarray, affine: np.ndarray, size: int, fill_rgb: tuple[int, int, int]
+) -> np.ndarray:
+    """Bilinear samples, several to a pixel so that shrinking does not alias, and their mean."""
+    inverse = np.linalg.inv(affine[:, :2])
+    shrink = np.linalg.norm(inverse, axis=0).max()  # source pixels per crop pixel
+    per_pixel = min(max(math.ceil(shrink), 1), _MAX_SUPERSAMPLING)
+    offsets = (np.arange(size * per_pixel) + 0.5) / per_pixel - 0.5
+    points = np.stack(np.meshgrid(offsets, offsets, indexing="xy"), -1)  # (n, n, 2) crop pixels
+    source = (points - affine[:, 2]) @ inverse.T
+    height, width = image.shape[:2]
+    grid = (source + 0.5) / np.array([width, height]) * 2 - 1
+    fill = torch.tensor(fill_rgb, dtype=torch.float32)[:, None, None]
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float() - fill  # grid_sample pads with 0
+    sampled = torch.nn.functional.grid_sample(
+        pixels[None], torch.from_numpy(grid).float()[None], mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    smoothed = torch.nn.functional.avg_pool2d(sampled, per_pixel)[0] + fill
+    return smoothed.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,162 @@
+"""The manifest of a folder of shards: what is in it, what made it, and whether it is whole.
+
+`manifest.json` holds the configuration (its `identity`), versions, and each shard's name, rows, bytes and
+SHA-256. It is replaced as a whole, so a killed build leaves the previous one, never half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "MANIFEST_NAME",
+    "check_identity",
+    "locked",
+    "read_manifest",
+    "sha256",
+    "write_manifest",
+]
+
+MANIFEST_NAME = "manifest.json"
+_FORMAT = "hemlets-shards"
+_FORMAT_VERSION = 1
+_LOCK_NAME = ".building.lock"
+_PACKAGES = ("hemlets", "numpy", "numba", "pillow", "torch", "datasets")
+_KEYS = {"format", "format_version", "complete", "identity", "num_rows", "shards"}
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_manifest(
+    root: Path,
+    *,
+    identity: Mapping[str, Any],
+    num_rows: int,
+    shards: Sequence[Mapping[str, Any]],
+    complete: bool,
+) -> dict[str, Any]:
+    """Puts a manifest in place of the previous one, and returns it.
+
+    Args:
+        root: The folder.
+        identity: All that determines the samples; JSON.
+        num_rows: How many samples the build is for.
+        shards: Name, rows, bytes and sha256 of each finished shard.
+        complete: Whether these are all.
+    """
+    manifest = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "complete": complete,
+        "num_rows": num_rows,
+        "identity": identity,
+        "versions": _versions(),
+        "shards": list(shards),
+    }
+    path = root / MANIFEST_NAME
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(manifest, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return manifest
+
+
+def read_manifest(root: str | Path) -> dict[str, Any]:
+    """The manifest of a folder of shards.
+
+    Raises:
+        FileNotFoundError: If the folder or its manifest is missing.
+        ValueError: If the manifest is damaged or of another format; the message names the file.
+    """
+    path = Path(root) / MANIFEST_NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected a folder of shards with a manifest, found none. "
+            "Make one with `hemlets data build --n 30000 --out DIR`."
+        )
+    remedy = "Delete the folder and build it again; without its manifest shards cannot be trusted."
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected JSON, got a damaged file ({error}). {remedy}") from error
+    if not isinstance(manifest, dict) or not manifest.keys() >= _KEYS or manifest["format"] != _FORMAT:
+        raise ValueError(f"{path}: expected a manifest with {', '.join(sorted(_KEYS))}, got another file. {remedy}")
+    if manifest["format_version"] != _FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: expected format version {_FORMAT_VERSION}, got {manifest['format_version']}. "
+            "Build the shards again with this version of hemlets."
+        )
+    return manifest
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {key: item for name in value for key, item in _flatten(value[name], f"{prefix}{name}.").items()}
+    return {prefix.rstrip("."): value}
+
+
+def check_identity(root: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any], num_rows: int) -> None:
+    """Compares what a folder holds with what is to be built there.
+
+    Raises:
+        ValueError: If they differ, listing how; or if the folder was begun for more samples.
+    """
+    there, wanted = _flatten(manifest["identity"]), _flatten(identity)
+    differing = [key for key in sorted(there.keys() | wanted.keys()) if there.get(key) != wanted.get(key)]
+    if differing:
+        listed = "; ".join(f"{key}: there {there.get(key)!r}, asked {wanted.get(key)!r}" for key in differing)
+        raise ValueError(
+            f"{root} holds shards of another configuration ({listed}). "
+            "Choose another folder, or delete this one first."
+        )
+    if manifest["num_rows"] > num_rows:
+        raise ValueError(
+            f"{root} was begun for {manifest['num_rows']} samples, asked for {num_rows}. A folder can be "
+            "extended but not shortened: choose another folder, or read only the first samples."
+        )
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """One build at a time in a folder; the operating system frees the lock of a killed build.
+
+    Raises:
+        ValueError: If another build holds it.
+    """
+    from filelock import FileLock, Timeout  # comes with torch and `datasets`
+
+    lock = FileLock(root / _LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"{root}: another build is writing here. Wait for it, or choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

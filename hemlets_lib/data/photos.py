@@ -1,0 +1,268 @@
+"""Folders of labelled photographs: pictures beside an `annotations.json`.
+
+Two forms of that file are read.
+
+One is an object: `joint_names`, and `records` that hold `image`, `joints_px` (J, 2), and where they
+are known `joints_cam_mm` (J, 3), `camera` (`f_px`, `c_px`, with `k_radial` and `p_tangential` for
+Human3.6M's distortion), `bbox_center_px` and `bbox_size_px`. Pixels are taken as they stand: a
+pixel's centre has integer coordinates, from 0.
+
+The other is MPII's list: `image`, `joints` (16, 2), `joints_vis`, `center`, `scale`. Its pixels count
+from 1, so 1 comes off joints and centre. Source of the crop (centre 15 scale lower, 1.25 scale, side
+200 scale) and of the shift: lib/dataset/mpii.py of 'Simple Baselines for Human Pose Estimation and
+Tracking'.
+
+Image paths may start from the folder itself or from its parent. Image sizes stated in a file are
+not used; the picture knows its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageOps
+
+from hemlets_lib.skeleton import HEMLETS18, MPII16, Skeleton
+
+__all__ = ["ANNOTATIONS_NAME", "Photo", "PhotoError", "read_photos"]
+
+ANNOTATIONS_NAME = "annotations.json"
+
+_BOX_MARGIN = 1.25  # joints' bounding box to crop, where the file gives no box
+_MPII_CENTRE_SHIFT = 15.0  # pixels per unit of scale, downwards: the head box pulls the centre up
+_MPII_SCALE_MARGIN = 1.25
+_MPII_PX_PER_SCALE = 200.0
+
+# What other data sets call our joints. A file with 'head_top' calls 'head' what is our nose.
+_OTHER_NAMES = {"spine": "torso", "upper_neck": "neck"}
+_OTHER_NAMES_WITH_HEAD_TOP = {"head_top": "head", "head": "nose"}
+
+
+class PhotoError(ValueError):
+    """Annotations or a picture that cannot be read; the message names the file and the record."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One labelled person in one picture, joints in the order of HEMLETS18.
+
+    Args:
+        image_path: The picture.
+        name: Its file name without suffix.
+        dataset: The name of the folder with the annotations.
+        joints_px: (x, y), zero where unknown.
+        joints_px_known: Which joints are labelled in the image.
+        box_centre_px: Centre of the square to crop.
+        box_side_px: Its side.
+        joints_cam_mm: Camera space, zero where unknown; None without 3D labels.
+        joints_cam_known: Which joints are labelled in 3D; None without 3D labels.
+        focal_px: Focal lengths (x, y); None without a camera, as are the three below.
+        centre_px: Principal point.
+        k_radial: Radial distortion k1, k2, k3; zero for a pinhole.
+        p_tangential: Tangential distortion p1, p2, in Human3.6M's order; zero for a pinhole.
+    """
+
+    image_path: Path
+    name: str
+    dataset: str
+    joints_px: Float[np.ndarray, "18 2"]
+    joints_px_known: Bool[np.ndarray, "18"]
+    box_centre_px: Float[np.ndarray, "2"]
+    box_side_px: float
+    joints_cam_mm: Float[np.ndarray, "18 3"] | None = None
+    joints_cam_known: Bool[np.ndarray, "18"] | None = None
+    focal_px: Float[np.ndarray, "2"] | None = None
+    centre_px: Float[np.ndarray, "2"] | None = None
+    k_radial: Float[np.ndarray, "3"] | None = None
+    p_tangential: Float[np.ndarray, "2"] | None = None
+
+    def load_image(self) -> UInt8[np.ndarray, "H W 3"]:
+        """The picture as RGB, turned as its EXIF orientation says; transparency becomes white.
+
+        Raises:
+            PhotoError: If the file is damaged or no picture.
+        """
+        try:
+            with Image.open(self.image_path) as opened:
+                image = ImageOps.exif_transpose(opened)
+                if image.mode.startswith("I"):  # 16-bit grey; PIL would clip it at 255
+                    image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+                if image.has_transparency_data:
+                    image = image.convert("RGBA")
+                    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+                    image = Image.alpha_composite(white, image)
+                return np.array(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: a broken PNG
+            raise PhotoError(f"{self.image_path}: expected a picture, got: {error}.") from error
+
+
+def read_photos(root: str | Path) -> list[Photo]:
+    """Reads the photographs of a folder, or of all its subfolders that hold annotations.
+
+    Args:
+        root: A folder with an `annotations.json`, or a parent of such folders.
+
+    Returns:
+        One entry per record, in the files' order, folders by name.
+
+    Raises:
+        PhotoError: If there are no annotations, they are malformed, or a picture is missing.
+    """
+    root = Path(root)
+    files = [root / ANNOTATIONS_NAME]
+    if not files[0].is_file():
+        files = sorted(root.glob(f"*/{ANNOTATIONS_NAME}"))
+    if not files:
+        raise PhotoError(f"{root}: expected {ANNOTATIONS_NAME} there or one folder below, found none.")
+    return [photo for file in files for photo in _read_file(file)]
+
+
+def _read_file(file: Path) -> list[Photo]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PhotoError(f"{file}: expected JSON, got: {error}. The file may be cut short.") from error
+    if isinstance(content, list):
+        return [_read_mpii(_Record(file, i, record)) for i, record in enumerate(content)]
+    if not isinstance(content, dict) or not {"joint_names", "records"} <= set(content):
+        got = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise PhotoError(f"{file}: expected an object with joint_names and records, or MPII's list, got {got}.")
+    skeleton = _file_skeleton(file, content["joint_names"])
+    if not isinstance(content["records"], list):
+        raise PhotoError(f"{file}: expected a list of records, got {type(content['records']).__name__}.")
+    return [_read_record(_Record(file, i, record), skeleton) for i, record in enumerate(content["records"])]
+
+
+def _file_skeleton(file: Path, names: Any) -> Skeleton:
+    """The file's joint order under our names; only names matter here, so the tree is a star."""
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise PhotoError(f"{file}: expected joint_names to be a list of names, got {names!r}.")
+    other = _OTHER_NAMES | (_OTHER_NAMES_WITH_HEAD_TOP if "head_top" in names else {})
+    ours = tuple(other.get(name, name) for name in names)
+    if unknown := sorted(set(ours) - set(HEMLETS18.joint_names)):
+        raise PhotoError(
+            f"{file}: expected joint_names out of {', '.join(HEMLETS18.joint_names)}, got {', '.join(unknown)}."
+        )
+    if repeated := sorted({name for name in ours if ours.count(name) > 1}):
+        raise PhotoError(f"{file}: expected joint_names used once, got {', '.join(repeated)} again.")
+    return Skeleton(name=file.parent.name, joint_names=ours, parent_names={name: ours[0] for name in ours[1:]})
+
+
+class _Record:
+    """One entry of a file; reads its fields and names it in messages."""
+
+    def __init__(self, file: Path, number: int, fields: Any) -> None:
+        self.file, self.number = file, number
+        self.where = f"{file}, record {number}"
+        if not isinstance(fields, dict):
+            raise PhotoError(f"{self.where}: expected an object, got {type(fields).__name__}.")
+        self.fields = fields
+        if isinstance(fields.get("image"), str):
+            self.where += f" ({fields['image']})"
+
+    def need(self, key: str, fields: Mapping[str, Any] | None = None) -> Any:
+        fields = self.fields if fields is None else fields
+        if key not in fields:
+            raise PhotoError(f"{self.where}: expected `{key}`, got only {', '.join(sorted(fields))}.")
+        return fields[key]
+
+    def array(
+        self, key: str, shape: tuple[int, ...], fields: Mapping[str, Any] | None = None
+    ) -> Float[np.ndarray, "..."]:
+        value = self.need(key, fields)
+        try:
+            array = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise PhotoError(f"{self.where}: expected `{key}` to be numbers of shape {shape}, got others.") from None
+        if array.shape != shape:
+            raise PhotoError(f"{self.where}: expected `{key}` of shape {shape}, got {array.shape}.")
+        return array
+
+    def finite(
+        self, key: str, shape: tuple[int, ...], fields: Mapping[str, Any] | None = None
+    ) -> Float[np.ndarray, "..."]:
+        array = self.array(key, shape, fields)
+        if not np.isfinite(array).all():
+            at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise PhotoError(
+                f"{self.where}: expected finite numbers in `{key}`, got {array[at]} at {list(at)}. "
+                "Leave the key out where a label is unknown."
+            )
+        return array
+
+    def image_path(self) -> Path:
+        image = self.need("image")
+        if not isinstance(image, str):
+            raise PhotoError(f"{self.where}: expected `image` to be a path, got {image!r}.")
+        tried = [folder / image for folder in (self.file.parent, self.file.parent.parent)]
+        for path in tried:
+            if path.is_file():
+                return path
+        raise PhotoError(f"{self.where}: expected a picture at {tried[0]} or {tried[1]}, found neither.")
+
+
+def _to_hemlets(
+    joints: Float[np.ndarray, "J C"], skeleton: Skeleton, known: Bool[np.ndarray, "J"] | None = None
+) -> tuple[Float[np.ndarray, "18 C"], Bool[np.ndarray, "18"]]:
+    valid = None if known is None else torch.from_numpy(known)
+    mapped, mapped_known = skeleton.remap(torch.from_numpy(joints), HEMLETS18, valid=valid)
+    return mapped.numpy(), mapped_known.numpy()
+
+
+def _read_record(record: _Record, skeleton: Skeleton) -> Photo:
+    path = record.image_path()
+    joints_px, px_known = _to_hemlets(record.finite("joints_px", (skeleton.num_joints, 2)), skeleton)
+    joints_cam = cam_known = None
+    if "joints_cam_mm" in record.fields:
+        joints_cam, cam_known = _to_hemlets(record.finite("joints_cam_mm", (skeleton.num_joints, 3)), skeleton)
+    camera: dict[str, Float[np.ndarray, "..."]] = {}
+    if "camera" in record.fields:
+        fields = record.need("camera")
+        if not isinstance(fields, dict):
+            raise PhotoError(f"{record.where}: expected `camera` to be an object, got {fields!r}.")
+        camera = {"focal_px": record.finite("f_px", (2,), fields), "centre_px": record.finite("c_px", (2,), fields)}
+        for key, size in (("k_radial", 3), ("p_tangential", 2)):
+            camera[key] = record.finite(key, (size,), fields) if key in fields else np.zeros(size)
+    if "bbox_center_px" in record.fields:
+        centre = record.finite("bbox_center_px", (2,))
+        side = float(record.finite("bbox_size_px", ()))
+    else:
+        low, high = joints_px[px_known].min(axis=0), joints_px[px_known].max(axis=0)
+        centre, side = (low + high) / 2, _BOX_MARGIN * float((high - low).max())
+    return Photo(
+        path, path.stem, record.file.parent.name, joints_px, px_known, centre, _positive(record, side),
+        joints_cam_mm=joints_cam, joints_cam_known=cam_known, **camera,
+    )  # fmt: skip
+
+
+def _read_mpii(record: _Record) -> Photo:
+    path = record.image_path()
+    known = record.finite("joints_vis", (MPII16.num_joints,)) > 0
+    joints = record.array("joints", (MPII16.num_joints, 2))
+    joints = np.where(known[:, None], joints, 0.0)
+    if not np.isfinite(joints).all():
+        at = int(np.argwhere(~np.isfinite(joints))[0, 0])
+        raise PhotoError(
+            f"{record.where}: expected finite numbers in `joints`, got {joints[at].tolist()} for "
+            f"{MPII16.joint_names[at]!r}. Set its joints_vis to 0 if it is unknown."
+        )
+    joints_px, px_known = _to_hemlets(joints - 1.0, MPII16, known)
+    scale = float(record.finite("scale", ()))
+    centre = record.finite("center", (2,)) + (0.0, _MPII_CENTRE_SHIFT * scale) - 1.0
+    side = _MPII_PX_PER_SCALE * _MPII_SCALE_MARGIN * scale
+    return Photo(
+        path, path.stem, record.file.parent.name, joints_px, px_known, centre, _positive(record, side)
+    )  # fmt: skip
+
+
+def _positive(record: _Record, side_px: float) -> float:
+    if not side_px > 0:
+        raise PhotoError(f"{record.where}: expected a box with a side above 0, got {side_px:g} px.")
+    return side_px

@@ -1,0 +1,386 @@
+"""The compiled part of the renderer: z-buffer, shading, floor shadow, anti-aliasing.
+
+One kernel takes a triangle mesh in camera space (mm; x right, y down, z away) and composites it
+over a background. Sample (i, j) of an image supersampled n times lies at pixel
+((j + 1/2)/n - 1/2, (i + 1/2)/n - 1/2), so that a pixel's centre has whole-numbered coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import cos, exp, floor, sin, sqrt
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["MATERIALS", "composite"]
+
+# How a part's surface is coloured; the palette's rows are named in `figure.palettes`.
+MATERIALS = ("limb", "torso", "head", "shoe", "plain", "box")
+_LIMB, _TORSO, _HEAD, _SHOE, _PLAIN, _BOX = range(len(MATERIALS))
+
+_NEAR_MM = 30.0
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`numba.njit`, kept on disk where some folder can be written, else compiled in every process."""
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no writable folder for its cache
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+@_compiled
+def _smoothstep(low: float, high: float, x: float) -> float:
+    t = min(max((x - low) / (high - low), 0.0), 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+@_compiled
+def _vertex_normals(vertices, faces, signs):
+    """Area-weighted mean of the normals of the faces around each vertex, pointing outward."""
+    normals = np.zeros_like(vertices)
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = signs[f] * (uy * vz - uz * vy), signs[f] * (uz * vx - ux * vz), signs[f] * (ux * vy - uy * vx)
+        for corner in (a, b, c):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
+    return normals
+
+
+@_compiled
+def _rasterise(x, y, inverse_z, faces, inverse_depth, face_at):
+    """Fills `inverse_depth` (1/mm, 0 where empty) and `face_at` (-1 where empty)."""
+    height, width = inverse_depth.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        if inverse_z[a] <= 0.0 or inverse_z[b] <= 0.0 or inverse_z[c] <= 0.0:
+            continue
+        xa, ya, xb, yb, xc, yc = x[a], y[a], x[b], y[b], x[c], y[c]
+        area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
+        if abs(area) < 1e-9:
+            continue
+        left, right = min(xa, xb, xc), max(xa, xb, xc)
+        top, bottom = min(ya, yb, yc), max(ya, yb, yc)
+        if right < 0.0 or bottom < 0.0 or left > width - 1 or top > height - 1:
+            continue
+        i0, i1 = int(np.ceil(max(top, 0.0))), int(floor(min(bottom, height - 1.0)))
+        j0, j1 = int(np.ceil(max(left, 0.0))), int(floor(min(right, width - 1.0)))
+        scale = 1.0 / area
+        for i in range(i0, i1 + 1):
+            for j in range(j0, j1 + 1):
+                wb = ((j - xa) * (yc - ya) - (xc - xa) * (i - ya)) * scale
+                wc = ((xb - xa) * (i - ya) - (j - xa) * (yb - ya)) * scale
+                wa = 1.0 - wb - wc
+                if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                    continue
+                iz = wa * inverse_z[a] + wb * inverse_z[b] + wc * inverse_z[c]
+                if iz > inverse_depth[i, j]:
+                    inverse_depth[i, j] = iz
+                    face_at[i, j] = f
+
+
+@_compiled
+def _crowding(inverse_depth, i, j, radius):
+    """How much nearer surfaces crowd round a sample, 0 ... 1: the soft dark seam behind a limb."""
+    height, width = inverse_depth.shape
+    here = 1.0 / inverse_depth[i, j]
+    total = 0.0
+    for ring in range(2):
+        r = radius * (0.45 + 0.55 * ring)
+        for k in range(8):
+            angle = (k + 0.5 * ring) * np.pi / 4.0
+            ii, jj = i + int(np.rint(r * sin(angle))), j + int(np.rint(r * cos(angle)))
+            if 0 <= ii < height and 0 <= jj < width and inverse_depth[ii, jj] > 0.0:
+                nearer = here - 1.0 / inverse_depth[ii, jj]
+                total += _smoothstep(12.0, 70.0, nearer) * (1.0 - _smoothstep(250.0, 600.0, nearer))
+    return total / 16.0
+
+
+@_compiled
+def _head_colour(s, t, f, palette, options, colour):
+    """Face and hair by place on the head: s to the side, t above the chin, f forward, all in mm."""
+    beard, style = options[0], options[1]
+    side = abs(s)
+    hairline = 176.0 - 0.0016 * side * side if f > 0.0 else 130.0
+    bottom = 62.0 if style < 2.5 else 30.0
+    hairy = style > 0.5 and (
+        (t > hairline)
+        or (f < 22.0 - 0.45 * max(0.0, 120.0 - t) and t > bottom)
+        or (f < 48.0 and side > 50.0 and t > 118.0)
+    )
+    row = 1 if hairy else 0
+    for k in range(3):
+        colour[k] = palette[row, k]
+    if hairy or f < 20.0:
+        return
+    if beard > 0.5 and t < 78.0 + 0.35 * side and not (side < 22.0 and t > 38.0 and t < 52.0):
+        for k in range(3):
+            colour[k] = 0.35 * colour[k] + 0.65 * palette[1, k]
+    socket = exp(-(((side - 31.0) / 22.0) ** 2) - ((t - 118.0) / 15.0) ** 2)
+    for k in range(3):
+        colour[k] *= 1.0 - 0.32 * socket
+    ex, ey = (side - 31.0) / 15.0, (t - 117.0) / 7.5
+    if ex * ex + ey * ey < 1.0:
+        iris = ((side - 31.0) / 8.0) ** 2 + ((t - 117.0) / 8.5) ** 2 < 1.0
+        for k in range(3):
+            colour[k] = 0.09 if iris else 0.80
+    bx, by = (side - 32.0) / 19.0, (t - 136.0 + 0.006 * (side - 30.0) ** 2) / 5.0
+    if bx * bx + by * by < 1.0:
+        for k in range(3):
+            colour[k] = 0.6 * palette[1, k] + 0.15 * colour[k]
+    mx, my = s / 26.0, (t - 45.0) / 8.0
+    if mx * mx + my * my < 1.0:
+        for k in range(3):
+            colour[k] *= (0.80, 0.48, 0.50)[k] if abs(t - 45.0) > 2.0 else 0.4
+    if side < 17.0 and abs(t - 69.0) < 5.0:  # under the nose
+        for k in range(3):
+            colour[k] *= 0.7
+
+
+@_compiled
+def _torso_colour(s, t, f, palette, options, colour):
+    """Trousers, shirt and neck by place: t is 1 at the pelvis, 2 mid-spine, 3 shoulders, 4 neck."""
+    neckline, pattern = options[0], options[1]
+    side = abs(s)
+    collar = 3.42 - (0.10 + 0.62 * neckline) * max(f, 0.0) * max(0.0, 1.0 - side / (0.30 + 0.3 * neckline))
+    if t > collar:
+        row = 2
+    elif t < 1.22:
+        row = 1
+    else:
+        row = 0
+        if pattern == 1.0:
+            row = 3 if (t * 7.0) % 1.0 < 0.42 else 0
+        elif pattern == 2.0:
+            row = 3 if (f > 0.3 and side < 0.42 and 2.35 < t < 2.85) else 0
+        elif pattern == 3.0:
+            row = 3 if 2.25 < t < 2.62 else 0
+        elif pattern == 4.0:
+            row = 3 if t > 2.72 else 0
+    for k in range(3):
+        colour[k] = palette[row, k]
+    if row == 1 and t > 1.12:
+        for k in range(3):
+            colour[k] *= 0.72  # the belt
+    if row != 2:
+        crease = 0.05 * sin(23.0 * t + 9.0 * side) * sin(7.0 * t - 13.0 * side)
+        for k in range(3):
+            colour[k] *= 1.0 + crease
+
+
+@_compiled
+def _surface_colour(material, s, t, f, palette, options, colour):
+    if material == _HEAD:
+        _head_colour(s, t, f, palette, options, colour)
+        return
+    if material == _TORSO:
+        _torso_colour(s, t, f, palette, options, colour)
+        return
+    row = 0
+    if material == _LIMB:
+        row = 0 if t < options[0] else (1 if t < options[1] else 2)
+    elif material == _SHOE:
+        row = 1 if f < -0.55 else 0
+    for k in range(3):
+        colour[k] = palette[row, k]
+    if material == _LIMB and row == 0:
+        crease = 0.06 * sin(31.0 * t + 5.0 * f) * sin(11.0 * t - 7.0 * f)
+        hem = 0.86 if t > options[0] - 0.05 else 1.0
+        for k in range(3):
+            colour[k] *= hem * (1.0 + crease)
+    elif material == _SHOE and row == 0 and 0.42 < t < 0.62 and f > 0.75:
+        for k in range(3):
+            colour[k] = 0.5 * colour[k] + 0.5 * palette[1, k]  # laces
+    elif material == _BOX:
+        edge = 0.88 if max(abs(s), abs(t)) > 0.94 else 1.0
+        for k in range(3):
+            colour[k] *= edge
+
+
+@_compiled
+def _floor_light(u, v, camera, plane, spheres, light):
+    """What is left of the light on the floor at a pixel, 0 ... 1, with the body taken as spheres."""
+    dx, dy = (u - camera[2]) / camera[0], (v - camera[3]) / camera[1]
+    down = plane[0] * dx + plane[1] * dy + plane[2]
+    if down * plane[3] <= 0.0:
+        return 1.0
+    z = plane[3] / down
+    px, py, pz = dx * z, dy * z, z
+    ambient, direct = 1.0, 1.0
+    for m in range(spheres.shape[0]):
+        qx, qy, qz, r = spheres[m, 0] - px, spheres[m, 1] - py, spheres[m, 2] - pz, spheres[m, 3]
+        distance2 = qx * qx + qy * qy + qz * qz
+        if distance2 > 4e6:
+            continue
+        above = max(qx * plane[0] + qy * plane[1] + qz * plane[2], 0.0)
+        distance = sqrt(distance2) + 1e-6
+        ambient *= 1.0 - min(0.75 * r * r / (distance2 + 0.3 * r * r) * min(1.0, (above + 0.4 * r) / distance), 0.85)
+        along = qx * light[0] + qy * light[1] + qz * light[2]
+        if along > 0.0:
+            off = sqrt(max(distance2 - along * along, 0.0))
+            soft = r + 0.12 * along
+            direct *= 1.0 - (r / soft) * (1.0 - _smoothstep(max(0.0, 2.0 * r - soft), soft * 1.15, off))
+    return 0.60 + 0.40 * (0.6 * ambient + 0.4 * direct) if False else 0.25 + 0.45 * ambient + 0.30 * direct
+
+
+@_compiled
+def composite(
+    vertices, rest, faces, signs, smooth, face_part, materials, palettes, options,
+    camera, light, plane, spheres, background, supersample,
+):  # fmt: skip
+    """Draws a mesh over a background.
+
+    Args:
+        vertices: (V, 3) in camera space, mm.
+        rest: (V, 3) where each vertex lies on its part; what the colouring goes by.
+        faces: (T, 3) vertex numbers.
+        signs: (T,) +1 or -1, making each face's normal point outward.
+        smooth: (T,) whether a face is shaded by its vertices' normals, or flat by its own.
+        face_part: (T,) which part each face belongs to.
+        materials: (P,) index into `MATERIALS` for each part.
+        palettes: (P, 4, 3) colours in 0 ... 1.
+        options: (P, 2) numbers whose meaning depends on the material.
+        camera: (fx, fy, cx, cy) in pixels.
+        light: Unit vector towards the light.
+        plane: Floor (nx, ny, nz, d): n points up and n·p = d on the floor; n = 0 for no floor.
+        spheres: (M, 4) centres and radii, mm, that shade the floor.
+        background: (H, W, 3) uint8.
+        supersample: Samples per pixel and axis.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    height, width = background.shape[0], background.shape[1]
+    n = supersample
+    count = vertices.shape[0]
+    x, y, inverse_z = np.empty(count), np.empty(count), np.empty(count)
+    x_low, x_high, y_low, y_high = 1e9, -1e9, 1e9, -1e9
+    for k in range(count):
+        z = vertices[k, 2]
+        if z < _NEAR_MM:
+            inverse_z[k] = 0.0
+            continue
+        inverse_z[k] = 1.0 / z
+        x[k] = (camera[0] * vertices[k, 0] / z + camera[2] + 0.5) * n - 0.5
+        y[k] = (camera[1] * vertices[k, 1] / z + camera[3] + 0.5) * n - 0.5
+        x_low, x_high = min(x_low, x[k]), max(x_high, x[k])
+        y_low, y_high = min(y_low, y[k]), max(y_high, y[k])
+    # The window of whole pixels that the mesh can touch.
+    j_low = int(min(max(floor(x_low / n) - 1, 0), width))
+    j_high = int(min(max(floor(x_high / n) + 2, j_low), width))
+    i_low = int(min(max(floor(y_low / n) - 1, 0), height))
+    i_high = int(min(max(floor(y_high / n) + 2, i_low), height))
+    for k in range(count):
+        x[k] -= j_low * n
+        y[k] -= i_low * n
+
+    inverse_depth = np.zeros(((i_high - i_low) * n, (j_high - j_low) * n))
+    face_at = np.full(inverse_depth.shape, -1, dtype=np.int32)
+    _rasterise(x, y, inverse_z, faces, inverse_depth, face_at)
+    normals = _vertex_normals(vertices, faces, signs)
+
+    out = np.empty_like(background)
+    shaded = plane[0] != 0.0 or plane[1] != 0.0 or plane[2] != 0.0
+    step = 2
+    rows, columns = height // step + 2, width // step + 2
+    floor_light = np.ones((rows, columns))
+    if shaded:
+        for i in range(rows):
+            for j in range(columns):
+                floor_light[i, j] = _floor_light(j * step, i * step, camera, plane, spheres, light)
+
+    colour = np.zeros(3)
+    total = np.zeros(3)
+    for i in range(height):
+        for j in range(width):
+            remaining = 1.0
+            if shaded:
+                a, b = i // step, j // step
+                p, q = (i - a * step) / step, (j - b * step) / step
+                remaining = (1 - p) * ((1 - q) * floor_light[a, b] + q * floor_light[a, b + 1]) + p * (
+                    (1 - q) * floor_light[a + 1, b] + q * floor_light[a + 1, b + 1]
+                )
+            covered = 0
+            total[:] = 0.0
+            if i_low <= i < i_high and j_low <= j < j_high:
+                for di in range(n):
+                    for dj in range(n):
+                        si, sj = (i - i_low) * n + di, (j - j_low) * n + dj
+                        f = face_at[si, sj]
+                        if f < 0:
+                            continue
+                        covered += 1
+                        _shade(
+                            f, si, sj, x, y, inverse_z, vertices, normals, rest, faces, signs, smooth, face_part,
+                            materials, palettes, options, camera, light, plane, shaded, inverse_depth, n, colour,
+                        )  # fmt: skip
+                        for k in range(3):
+                            total[k] += colour[k]
+            for k in range(3):
+                value = (total[k] * 255.0 + (n * n - covered) * background[i, j, k] * remaining) / (n * n)
+                out[i, j, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+    return out
+
+
+@_compiled
+def _shade(
+    f, si, sj, x, y, inverse_z, vertices, normals, rest, faces, signs, smooth, face_part,
+    materials, palettes, options, camera, light, plane, floor_known, inverse_depth, n, colour,
+):  # fmt: skip
+    """Writes into `colour` the colour, 0 ... 1, of face f where it covers a sample."""
+    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+    area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
+    wb = ((sj - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (si - y[a])) / area
+    wc = ((x[b] - x[a]) * (si - y[a]) - (sj - x[a]) * (y[b] - y[a])) / area
+    z = 1.0 / inverse_depth[si, sj]
+    # Weights that are linear on the surface, not in the picture.
+    wb, wc = wb * inverse_z[b] * z, wc * inverse_z[c] * z
+    wa = 1.0 - wb - wc
+
+    if smooth[f]:
+        nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
+        ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
+        nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+    else:
+        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = signs[f] * (uy * vz - uz * vy), signs[f] * (uz * vx - ux * vz), signs[f] * (ux * vy - uy * vx)
+    length = sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
+    nx, ny, nz = nx / length, ny / length, nz / length
+
+    px = wa * vertices[a, 0] + wb * vertices[b, 0] + wc * vertices[c, 0]
+    py = wa * vertices[a, 1] + wb * vertices[b, 1] + wc * vertices[c, 1]
+    distance = sqrt(px * px + py * py + z * z)
+    vx, vy, vz = -px / distance, -py / distance, -z / distance  # towards the viewer
+    facing = nx * vx + ny * vy + nz * vz
+
+    part = face_part[f]
+    _surface_colour(
+        materials[part],
+        wa * rest[a, 0] + wb * rest[b, 0] + wc * rest[c, 0],
+        wa * rest[a, 1] + wb * rest[b, 1] + wc * rest[c, 1],
+        wa * rest[a, 2] + wb * rest[b, 2] + wc * rest[c, 2],
+        palettes[part],
+        options[part],
+        colour,
+    )
+
+    towards_light = nx * light[0] + ny * light[1] + nz * light[2]
+    diffuse = max(0.0, (towards_light + 0.2) / 1.2)
+    up = nx * plane[0] + ny * plane[1] + nz * plane[2] if floor_known else -ny
+    ambient = 0.40 + 0.12 * up
+    rim = max(0.0, 1.0 - max(facing, 0.0)) ** 3
+    hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
+    half = max(0.0, (nx * hx + ny * hy + nz * hz) / (sqrt(hx * hx + hy * hy + hz * hz) + 1e-12))
+    gloss = 0.10 * half**24
+
+    open_air = 1.0 - 0.62 * _crowding(inverse_depth, si, sj, 95.0 * camera[0] * n / z)
+    strength = open_air * (ambient + 0.72 * diffuse) * (1.0 - 0.25 * rim)
+    for k in range(3):
+        colour[k] = min(max(colour[k] * strength + gloss * open_air, 0.0), 1.0)

@@ -1,0 +1,414 @@
+"""The network of Fig. 3: an image in; heatmap triplets, 2D heatmaps and 3D joints out.
+
+Contract: images are (B, 3, S, S), RGB, normalised with ImageNet's mean and standard deviation, S the
+config's `image_size`. Joints come out in crop space (`geometry`), (x, y, z) in [-0.5, 0.5]. The five
+stages are the five attributes of `HEMletsNet`:
+
+    image → backbone ─┬→ feature_branch ─────────────────────────┬→ head → soft-argmax → joints
+                      └→ hemlets_branch ─┬→ encoder ─────────────┘
+                                         └→ triplets, heatmaps
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.resnet import BasicBlock
+
+from hemlets_lib.geometry import Grid
+from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.skeleton import HEMLETS18, SKELETONS, Skeleton
+from hemlets_lib.triplets import VARIANTS
+
+__all__ = [
+    "PRESETS",
+    "HEMletsNet",
+    "HEMletsOutput",
+    "ModelConfig",
+    "count_parameters",
+    "from_official",
+    "fuse",
+    "load_imagenet_backbone",
+    "official_key",
+]
+
+BACKBONES = MappingProxyType({"resnet50": (2048, 32), "resnet18": (512, 32), "tiny": (192, 16)})  # channels, stride
+TINY_WIDTHS = (24, 48, 96, 192)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the shape of a network; stored with its checkpoints.
+
+    Args:
+        name: The preset's name, or your own.
+        backbone: "resnet50", "resnet18" or "tiny".
+        image_size: Side of the square input, pixels.
+        heatmap_size: Side of the maps and of the volume's cross-section, cells.
+        depth_size: Depth of the volume, cells.
+        skeleton: Supplies J joints and K parts.
+        variant: How triplets are encoded: "hemlets" or "2s" (3 maps per part), or "5s" (5 maps).
+        intermediate: Whether there is a HEMlets branch; the baseline has none.
+        upsample_channels: Width of the transposed convolutions.
+        feature_channels: Width of a 3x3 convolution ending the feature branch; None for no such layer.
+        map_kernel: Size of the convolution ending the HEMlets branch, whose output the maps are.
+        encoder_channels: Width to which triplets and heatmaps are encoded.
+        fusion: (kernel, channels) of a convolution before the volume; None for no such layer.
+        grid: How crop space lies over the cells; targets and losses must use the same.
+
+    Raises:
+        ValueError: If a value is unknown, or the heatmap size cannot be reached by doubling.
+    """
+
+    name: str
+    backbone: str
+    image_size: int
+    heatmap_size: int
+    depth_size: int
+    skeleton: Skeleton = HEMLETS18
+    variant: str = "hemlets"
+    intermediate: bool = True
+    upsample_channels: int = 256
+    feature_channels: int | None = None
+    map_kernel: int = 3
+    encoder_channels: int = 256
+    fusion: tuple[int, int] | None = None
+    grid: Grid = Grid.CELL_CENTRED
+
+    def __post_init__(self) -> None:
+        for name, choices in (("backbone", BACKBONES), ("variant", VARIANTS), ("grid", tuple(Grid))):
+            if (got := getattr(self, name)) not in choices:
+                raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {got!r}.")
+        object.__setattr__(self, "grid", Grid(self.grid))
+        for name in ("image_size", "depth_size", "upsample_channels", "feature_channels", "encoder_channels"):
+            if (got := getattr(self, name)) is not None and got < 1:
+                raise ValueError(f"`{name}` must be positive, got {got}.")
+        if self.fusion is not None and (self.fusion[0] % 2 == 0 or min(self.fusion) < 1):
+            raise ValueError(f"`fusion` must be (odd kernel, channels) or None, got {self.fusion}.")
+        stride = BACKBONES[self.backbone][1]
+        reachable = [self.image_size // stride * 2**n for n in range(1, 6)]
+        if self.image_size % stride or self.heatmap_size not in reachable:
+            raise ValueError(
+                f"`image_size` must be a multiple of {stride} for backbone {self.backbone!r} and `heatmap_size` "
+                f"one of {reachable}, got {self.image_size} and {self.heatmap_size}."
+            )
+        if self.intermediate and not self.skeleton.num_parts:
+            raise ValueError(f"skeleton {self.skeleton.name!r} has no parts, so no triplets. Set intermediate=False.")
+
+    @property
+    def num_states(self) -> int:
+        """S, the maps of one part."""
+        return VARIANTS[self.variant].num_maps
+
+    @property
+    def num_upsamplings(self) -> int:
+        """How often a branch doubles the backbone's resolution."""
+        return (self.heatmap_size * BACKBONES[self.backbone][1] // self.image_size).bit_length() - 1
+
+    @property
+    def volume_size(self) -> tuple[int, int, int]:
+        """(depth, height, width) of a joint's volume, cells."""
+        return (self.depth_size, self.heatmap_size, self.heatmap_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. A skeleton of this library goes by its name, any other is spelled out."""
+        table = _plain(self.skeleton)
+        known = SKELETONS.get(self.skeleton.name) == self.skeleton
+        return _plain(self) | {"grid": str(self.grid), "skeleton": self.skeleton.name if known else table}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`, also after JSON has made lists of tuples.
+
+        Raises:
+            ValueError: If a key or the skeleton's name is unknown, or a value is.
+        """
+        keys = [field.name for field in fields(cls)]
+        if unknown := sorted(set(values) - set(keys)):
+            raise ValueError(f"model config: expected keys among {', '.join(keys)}; got {', '.join(unknown)}.")
+        values = _with_tuples(values)
+        skeleton = values.pop("skeleton", "hemlets18")
+        if isinstance(skeleton, str) and skeleton not in SKELETONS:
+            raise ValueError(f"`skeleton` must be one of {', '.join(SKELETONS)}, or spelled out; got {skeleton!r}.")
+        return cls(skeleton=SKELETONS[skeleton] if isinstance(skeleton, str) else Skeleton(**skeleton), **values)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+# Paper silent: channel widths. It gives the totals, 34.3 M and 47.7 M; the layers below add up to them.
+PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
+    {
+        config.name: config
+        for config in (
+            # 34,291,392: Sun et al.'s integral regression [28], without intermediate supervision.
+            ModelConfig("baseline", "resnet50", 256, 64, 64, intermediate=False),
+            # 47,711,740: the baseline, plus the second branch, the encoder and one 3x3 convolution where
+            # both meet. Nothing narrower than 256, nothing that the paper does not mention.
+            ModelConfig("paper", "resnet50", 256, 64, 64, fusion=(3, 512)),
+            # 49,614,844: the authors' release, layer for layer. `official_key` has its names.
+            ModelConfig(
+                "official", "resnet50", 256, 64, 64,
+                feature_channels=1024, fusion=(1, 1024), grid=Grid.CORNER_ALIGNED,
+            ),
+            ModelConfig("small", "resnet18", 128, 32, 32, upsample_channels=128, encoder_channels=128, fusion=(3, 128)),
+            # 1,280,004: trains on two CPU cores, and a checkpoint is about 5 MB.
+            ModelConfig(
+                "nano", "tiny", 96, 24, 24,
+                upsample_channels=64, map_kernel=1, encoder_channels=64, fusion=(1, 64),
+            ),
+        )
+    }
+)  # fmt: skip
+
+
+class HEMletsOutput(NamedTuple):
+    """What the network makes of B images; J joints, K parts, S states."""
+
+    joints: Float[Tensor, "B J 3"]  # crop space, float32 or better
+    triplets: Float[Tensor, "B K S H W"] | None  # None without an intermediate branch
+    heatmaps: Float[Tensor, "B J H W"] | None
+    volume: Float[Tensor, "B J D H W"] | None  # the logits of Eq. (5), where asked for
+
+
+class UpsamplingBranch(nn.Module):
+    """Transposed convolutions, each doubling the resolution, and a 3x3 convolution at the end.
+
+    Args:
+        in_channels: Width of the backbone's features.
+        channels: Width of every transposed convolution.
+        num_upsamplings: How many of them.
+        out_channels: Width of the final convolution, which has no activation; None for no such layer.
+        kernel: Size of the final convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, num_upsamplings: int, out_channels: int | None, kernel: int = 3
+    ) -> None:
+        super().__init__()
+        body: list[nn.Module] = []
+        for width in (in_channels, *[channels] * (num_upsamplings - 1)):
+            upsample = nn.ConvTranspose2d(width, channels, kernel_size=4, stride=2, padding=1, bias=False)
+            body += [upsample, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*body)
+        self.tail = nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2) if out_channels else nn.Identity()
+        self.out_channels = out_channels or channels
+
+    def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E H W"]:
+        return self.tail(self.body(features))
+
+
+def _conv_block(in_channels: int, channels: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
+    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+
+
+def _backbone(name: str) -> nn.Sequential:
+    """Everything up to the last feature map, under torchvision's own layer names."""
+    if name != "tiny":
+        resnet = get_model(name, weights=None)
+        return nn.Sequential(OrderedDict(list(resnet.named_children())[:-2]))  # without pooling, classifier
+    stem = nn.Conv2d(3, TINY_WIDTHS[0], kernel_size=3, stride=2, padding=1, bias=False)
+    layers: list[nn.Module] = [stem, nn.BatchNorm2d(TINY_WIDTHS[0]), nn.ReLU(inplace=True)]
+    for width, wider in pairwise(TINY_WIDTHS):
+        shortcut = nn.Sequential(nn.Conv2d(width, wider, kernel_size=1, stride=2, bias=False), nn.BatchNorm2d(wider))
+        layers.append(BasicBlock(width, wider, stride=2, downsample=shortcut))
+    return nn.Sequential(*layers)
+
+
+class HEMletsNet(nn.Module):
+    """Fig. 3. Trainable end to end; in half precision (autocast) the joints are still float32.
+
+    Args:
+        config: The shape of the network; `PRESETS` has five.
+
+    Source: §3.2. Paper silent on initial weights: He et al.'s, but nearly zero where maps and volume
+    are put out, so that training starts from empty maps and an even softmax.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        joints, parts = config.skeleton.num_joints, config.skeleton.num_parts
+        in_channels, upsamplings = BACKBONES[config.backbone][0], config.num_upsamplings
+        self.backbone = _backbone(config.backbone)
+        self.feature_branch = UpsamplingBranch(
+            in_channels, config.upsample_channels, upsamplings, config.feature_channels
+        )
+        channels = self.feature_branch.out_channels
+        if config.intermediate:
+            self.num_triplet_maps = parts * config.num_states
+            maps = self.num_triplet_maps + joints
+            self.hemlets_branch = UpsamplingBranch(
+                in_channels, config.upsample_channels, upsamplings, maps, config.map_kernel
+            )
+            self.encoder = nn.Sequential(*_conv_block(maps, config.encoder_channels, kernel=3))
+            channels += config.encoder_channels
+        fusion: list[nn.Module] = []
+        if config.fusion is not None:
+            fusion, channels = _conv_block(channels, config.fusion[1], config.fusion[0]), config.fusion[1]
+        self.head = nn.Sequential(*fusion, nn.Conv2d(channels, joints * config.depth_size, kernel_size=1))
+        self._initialise()
+
+    @classmethod
+    def from_preset(cls, name: str, *, pretrained: bool = False, allow_missing: bool = False) -> HEMletsNet:
+        """The network of a preset.
+
+        Args:
+            name: A key of `PRESETS`.
+            pretrained: Start the backbone from ImageNet weights (`load_imagenet_backbone`).
+            allow_missing: Warn instead of raising where those cannot be had.
+
+        Raises:
+            ValueError: If there is no such preset.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"`name` must be a preset ({', '.join(PRESETS)}), got {name!r}.")
+        model = cls(PRESETS[name])
+        if pretrained:
+            load_imagenet_backbone(model, allow_missing=allow_missing)
+        return model
+
+    def forward(self, images: Float[Tensor, "B 3 S S"], *, return_volume: bool = False) -> HEMletsOutput:
+        """Shapes in the comments are those of the preset `paper`: J = 18, K = 14, S = 3.
+
+        Raises:
+            ValueError: If the images' shape is not the config's.
+        """
+        config, skeleton = self.config, self.config.skeleton
+        if images.ndim != 4 or images.shape[1:] != (3, config.image_size, config.image_size):
+            raise ValueError(
+                f"`images` must be (B, 3, {config.image_size}, {config.image_size}) for model {config.name!r}, "
+                f"got {tuple(images.shape)}. Crop and resize them first."
+            )
+        triplets = heatmaps = None
+        features = self.backbone(images)  # (B, 2048, 8, 8)
+        fused = self.feature_branch(features)  # (B, 256, 64, 64)
+        if config.intermediate:
+            maps = self.hemlets_branch(features)  # (B, K·S + J, 64, 64)
+            triplets = maps[:, : self.num_triplet_maps].unflatten(1, (skeleton.num_parts, config.num_states))
+            heatmaps = maps[:, self.num_triplet_maps :]  # (B, J, 64, 64)
+            encoded = self.encoder(maps)  # (B, 256, 64, 64)
+            fused = torch.cat([fused, encoded], dim=1)  # (B, 512, 64, 64)
+        volume = self.head(fused).unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, 64, 64, 64)
+        joints = soft_argmax_3d(volume, grid=config.grid)  # (B, J, 3), Eq. (5)
+        return HEMletsOutput(joints, triplets, heatmaps, volume if return_volume else None)
+
+    def _initialise(self) -> None:
+        for stage, child in self.named_children():
+            for module in child.modules():
+                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and stage != "backbone":
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+        outputs = [self.head[-1], *([self.hemlets_branch.tail] if self.config.intermediate else [])]
+        for layer in outputs:
+            nn.init.normal_(layer.weight, std=0.001)  # the value of Xiao et al. 2018 and Sun et al. [28]
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Weights of each stage, without buffers such as batch statistics or integral grids."""
+    return {name: sum(p.numel() for p in stage.parameters()) for name, stage in model.named_children()}
+
+
+def load_imagenet_backbone(model: HEMletsNet, *, allow_missing: bool = False) -> bool:
+    """Starts the backbone from torchvision's ImageNet weights (V1), from its cache or by download.
+
+    Args:
+        model: Changed in place.
+        allow_missing: Warn and keep the random weights, instead of raising, where there are none to be had.
+
+    Returns:
+        Whether the weights were loaded.
+
+    Raises:
+        ValueError: If nobody trained this backbone on ImageNet.
+        RuntimeError: If the file is neither in the cache nor can be downloaded.
+
+    Source: Paper silent; it is common practice, and that of [28].
+    """
+    if model.config.backbone == "tiny":
+        raise ValueError("`model`: backbone 'tiny' has no ImageNet weights; the presets on a ResNet have.")
+    weights = get_model_weights(model.config.backbone).IMAGENET1K_V1
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError) as error:
+        message = (
+            f"ImageNet weights for {model.config.backbone!r} could not be loaded: {error}. Tried {weights.url} and "
+            f"the folder {torch.hub.get_dir()}/checkpoints. Put the file {weights.url.rpartition('/')[2]} there"
+        )
+        if not allow_missing:
+            raise RuntimeError(f"{message}, or pass allow_missing=True to train from random weights.") from error
+        warnings.warn(f"{message}. The backbone keeps its random weights.", stacklevel=2)
+        return False
+    model.backbone.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})
+    return True
+
+
+def fuse(model: HEMletsNet) -> HEMletsNet:
+    """A copy for inference, with every batch normalisation folded into the convolution before it."""
+    fused = copy.deepcopy(model).eval()
+    for module in list(fused.modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
+            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                transposed = isinstance(conv, nn.ConvTranspose2d)
+                setattr(module, conv_name, fuse_conv_bn_eval(conv, norm, transpose=transposed))
+                setattr(module, norm_name, nn.Identity())
+    return fused
+
+
+# The authors' names for our stages. Their order of the 60 map channels is not documented.
+OFFICIAL_PREFIXES = MappingProxyType(
+    {
+        "backbone.": "backbone.",
+        "feature_branch.body.": "conv_feature.conv_body.",
+        "feature_branch.tail.": "conv_feature.conv_tail.",
+        "hemlets_branch.body.": "conv_FBI.conv_body.",
+        "hemlets_branch.tail.": "conv_FBI.conv_tail.",
+        "encoder.": "FBI_encoder.",
+        "head.": "conv_tail.",
+    }
+)
+OFFICIAL_GRID = "volume_reg.dis_map"  # their integral's bins as a buffer; ours come from `Grid.CORNER_ALIGNED`
+
+
+def official_key(name: str) -> str:
+    """The authors' state-dict name for one of the preset `official`'s.
+
+    Raises:
+        ValueError: If the name belongs to no stage.
+    """
+    for ours, theirs in OFFICIAL_PREFIXES.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    raise ValueError(f"`name` must start with one of {', '.join(OFFICIAL_PREFIXES)}; got {name!r}.")
+
+
+def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The authors' released state dict under our names, for the preset `official`.
+
+    A `module.` before every name (left by data-parallel training) is dropped, and so is their grid.
+    """
+    to_ours = {official_key(ours): ours for ours in HEMletsNet.from_preset("official").state_dict()}
+    stripped = {name.removeprefix("module."): value for name, value in state.items()}
+    return {to_ours.get(name, name): value for name, value in stripped.items() if name != OFFICIAL_GRID}

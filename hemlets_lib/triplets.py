@@ -1,0 +1,425 @@
+"""Part-centric heatmap triplets: the paper's intermediate representation, and the way back.
+
+A part is an ordered pair (parent p, child c). Its state says which end is nearer to the camera, its
+triplet is a stack of heatmaps in which *which map* a peak is in tells the depth order:
+
+                       map -1       map 0        map +1
+    child farther        c            p             ·
+    about the same       ·          p and c         ·
+    child nearer         ·            p             c
+
+Polarity +1 means the child is nearer (z_p - z_c > ε). Where Eq. (1) is open, |z_p - z_c| = ε, we say
+0. Where two peaks share a map they overlap by maximum; parent and child at one place in map 0 are
+then a single peak, and only the 2D heatmaps tell that both are there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hemlets_lib.geometry import Grid
+from hemlets_lib.heatmaps import default_sigma, gaussian_profiles, peak_2d
+from hemlets_lib.skeleton import Skeleton
+
+__all__ = [
+    "EPSILON_RATIO",
+    "UNKNOWN",
+    "VARIANTS",
+    "DecodedTriplets",
+    "LiftedPose",
+    "Variant",
+    "decode_triplets",
+    "encode_triplets",
+    "get_variant",
+    "lift",
+    "part_mask",
+    "part_states",
+    "polarity",
+]
+
+EPSILON_RATIO = 0.5  # ε_k = 0.5 ‖B_k‖ ('Implementation details'): a part leaves state 0 at 30°
+UNKNOWN = -100  # the state of a part nobody labelled; PyTorch's own number for "ignore"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to turn a part's state into maps (§3.1, and §4.3 'Variants of HEMlets').
+
+    Args:
+        name: `hemlets`, `2s` or `5s`.
+        sine_bounds: |z_p - z_c| / ‖B‖ at which the state's size grows by one.
+        parent_maps: For each state, from the most negative, the map that holds the parent.
+        child_maps: The same for the child. Only the middle map ever holds both.
+    """
+
+    name: str
+    sine_bounds: tuple[float, ...]
+    parent_maps: tuple[int, ...]
+    child_maps: tuple[int, ...]
+
+    @property
+    def num_maps(self) -> int:
+        """S, the maps in a part's stack; also the number of states."""
+        return len(self.child_maps)
+
+    @property
+    def max_state(self) -> int:
+        return self.num_maps // 2
+
+
+VARIANTS = MappingProxyType(
+    {
+        variant.name: variant
+        for variant in (
+            Variant("hemlets", (EPSILON_RATIO,), parent_maps=(1, 1, 1), child_maps=(0, 1, 2)),
+            # The nearer joint in +, the farther in -: swapping parent and child gives the same maps.
+            Variant("2s", (EPSILON_RATIO,), parent_maps=(2, 1, 0), child_maps=(0, 1, 2)),
+            # Angles to the image plane of 30° and 60°.
+            Variant("5s", (0.5, math.sqrt(3) / 2), parent_maps=(2,) * 5, child_maps=(0, 1, 2, 3, 4)),
+        )
+    }
+)
+
+
+def get_variant(name: str) -> Variant:
+    """A variant by name.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"`variant` must be one of {', '.join(map(repr, VARIANTS))}, got {name!r}")
+    return VARIANTS[name]
+
+
+def _signed_steps(joints: Tensor, skeleton: Skeleton, bounds: tuple[float, ...]) -> Tensor:
+    """How many of the bounds |Δz| exceeds, signed; UNKNOWN where a joint is not finite."""
+    skeleton.check_joints(joints, "joints_cam_mm")
+    bone = joints[..., skeleton.part_parents, :] - joints[..., skeleton.part_children, :]  # p - c
+    nearer, length = bone[..., 2], bone.norm(dim=-1)
+    steps = torch.zeros_like(nearer, dtype=torch.long)
+    for bound in bounds:
+        steps += nearer.abs() > bound * length
+    return torch.where(bone.isfinite().all(-1), steps * nearer.sign().nan_to_num().long(), UNKNOWN)
+
+
+def polarity(
+    joints_cam_mm: Float[Tensor, "*batch J 3"],
+    skeleton: Skeleton,
+    *,
+    epsilon_ratio: float = EPSILON_RATIO,
+) -> Int[Tensor, "*batch K"]:
+    """Tri-state depth order of each part's two end joints, r(z_p, z_c).
+
+    Depth grows away from the camera. A part whose depth difference is at most `epsilon_ratio` times
+    its 3D length counts as parallel to the image. At the very boundary floating-point rounding decides.
+
+    Args:
+        joints_cam_mm: Joints in camera space, millimetres, (x, y, z).
+        skeleton: Supplies the (parent, child) parts, in output order.
+        epsilon_ratio: Half-width of the zero band, as a fraction of the part's length.
+
+    Returns:
+        +1 where the child is nearer to the camera than its parent, 0 parallel, -1 farther, and
+        `UNKNOWN` where a joint is not finite.
+
+    Raises:
+        ValueError: If the joint count differs from the skeleton's.
+
+    Source: Eq. (1); ε_k = 0.5 ‖B_k‖ from 'Implementation details'. Paper silent on |Δz| = ε: 0 here.
+    """
+    return _signed_steps(joints_cam_mm, skeleton, (epsilon_ratio,))
+
+
+def part_states(
+    joints_cam_mm: Float[Tensor, "*batch J 3"], skeleton: Skeleton, *, variant: str = "hemlets"
+) -> Int[Tensor, "*batch K"]:
+    """Each part's state in a variant: the polarity, or for `5s` -2 … +2 by the angle.
+
+    Arguments, sign, `UNKNOWN` and errors as in `polarity`.
+
+    Source: Eq. (1) and §4.3.
+    """
+    return _signed_steps(joints_cam_mm, skeleton, get_variant(variant).sine_bounds)
+
+
+def part_mask(
+    states: Int[Tensor, "*batch K"], joint_valid: Bool[Tensor, "*batch J"], skeleton: Skeleton
+) -> Bool[Tensor, "*batch K"]:
+    """The mask A of Eq. (3): parts whose state and both joints are known.
+
+    Differs from the paper: A there is per element; here a part is in or out as a whole, since without
+    its state no map of the three has a known target.
+    """
+    ends = joint_valid[..., skeleton.part_parents] & joint_valid[..., skeleton.part_children]
+    return ends & (states != UNKNOWN)
+
+
+@torch.no_grad()
+def encode_triplets(
+    joints_crop: Float[Tensor, "B J C"],
+    states: Int[Tensor, "B K"],
+    *,
+    skeleton: Skeleton,
+    size: int | tuple[int, int],
+    sigma: float | None = None,
+    variant: str = "hemlets",
+    grid: Grid | str = Grid.CELL_CENTRED,
+    joint_valid: Bool[Tensor, "B J"] | None = None,
+) -> Float[Tensor, "B K S H W"]:
+    """The target maps of every part: Gaussians of parent and child, placed by the part's state.
+
+    A part whose state is `UNKNOWN`, or one of whose joints is missing, is left empty; `part_mask`
+    takes it out of the loss. A joint outside the crop contributes what of its Gaussian is inside.
+
+    Args:
+        joints_crop: (x, y) or (x, y, z) in crop space; z is not used.
+        states: From `part_states`, or annotated.
+        skeleton: Supplies the parts.
+        size: Side of a map in cells, or (H, W).
+        sigma: In cells; `default_sigma(size)` where left out.
+        variant: `hemlets`, `2s` or `5s`.
+        grid: How crop space lies over the cells.
+        joint_valid: Which joints are labelled; all where left out.
+
+    Returns:
+        S maps per part, from the most negative state to the most positive.
+
+    Raises:
+        ValueError: If shapes do not fit the skeleton, or a state is not one of the variant's.
+
+    Source: Eq. (2), Fig. 2.
+    """
+    skeleton.check_joints(joints_crop, "joints_crop")
+    rule = get_variant(variant)
+    _check_states(states, joints_crop.shape[0], skeleton, rule)
+    valid = joints_crop[..., :2].isfinite().all(-1)
+    if joint_valid is not None:
+        valid = valid & joint_valid
+    drawn = part_mask(states, valid, skeleton)  # (B, K)
+    along_x, along_y = gaussian_profiles(joints_crop, size=size, sigma=sigma, grid=grid, valid=valid)
+
+    row = torch.where(drawn, states + rule.max_state, 0)
+    maps = torch.arange(rule.num_maps, device=states.device)
+    profiles, present = [], []
+    for joints, places in ((skeleton.part_parents, rule.parent_maps), (skeleton.part_children, rule.child_maps)):
+        place = torch.tensor(places, device=states.device)[row]  # (B, K): the map this end is in
+        present.append(((place[..., None] == maps) & drawn[..., None]).to(along_x.dtype)[..., None])  # (B, K, S, 1)
+        profiles.append((along_x[:, joints, None], along_y[:, joints, None]))  # (B, K, 1, W), (B, K, 1, H)
+    (parent_x, parent_y), (child_x, child_y) = profiles
+    in_parent, in_child = present
+
+    # Only the middle map ever holds both joints. So one outer product fills every map with the joint
+    # that is alone there (the parent, in the middle), and the child joins in the middle by maximum.
+    middle = rule.max_state
+    alone = in_child.clone()
+    alone[:, :, middle] = 0
+    only_x, only_y = parent_x * in_parent + child_x * alone, parent_y * in_parent + child_y * alone
+    triplets = only_y[..., :, None] * only_x[..., None, :]  # (B, K, S, H, W)
+    child_map = (child_y * in_child[:, :, middle, None])[:, :, 0, :, None] * child_x[:, :, 0, None, :]
+    triplets[:, :, middle].clamp_(min=child_map)
+    return triplets
+
+
+def _check_states(states: Tensor, batch: int, skeleton: Skeleton, rule: Variant) -> None:
+    if states.shape != (batch, skeleton.num_parts):
+        raise ValueError(
+            f"`states` must be (B, K) = ({batch}, {skeleton.num_parts}) for skeleton {skeleton.name!r}, "
+            f"got {tuple(states.shape)}"
+        )
+    if states.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the look would stall
+        wrong = states[(states.abs() > rule.max_state) & (states != UNKNOWN)]
+        if wrong.numel():
+            raise ValueError(
+                f"`states` of variant {rule.name!r} must lie in {-rule.max_state}…{rule.max_state} or be UNKNOWN "
+                f"({UNKNOWN}), got {wrong[0].item()}. Were they made with part_states(…, variant={rule.name!r})?"
+            )
+
+
+class DecodedTriplets(NamedTuple):
+    """What triplets say: where the joints are and which ends are nearer."""
+
+    joints_crop: Float[Tensor, "B J 2"]  # crop space; 0 where not found
+    joint_found: Bool[Tensor, "B J"]
+    states: Int[Tensor, "B K"]  # UNKNOWN where an end was not found
+
+
+def decode_triplets(
+    triplets: Float[Tensor, "B K S H W"],
+    heatmaps: Float[Tensor, "B J H W"] | None = None,
+    *,
+    skeleton: Skeleton,
+    sigma: float | None = None,
+    variant: str = "hemlets",
+    grid: Grid | str = Grid.CELL_CENTRED,
+    min_peak: float = 0.1,
+) -> DecodedTriplets:
+    """2D joints and depth order back from maps, encoded or predicted.
+
+    With the 2D heatmaps, joints are their peaks, and a part's state is the one whose maps, encoded
+    anew, come nearest to those given at the places of its two joints. That also holds where the two
+    overlap; only `2s`, which treats both ends alike, cannot tell + from - when they coincide.
+
+    Without them, a joint is found only through parts whose state is not 0: at state 0 parent and child
+    share a map and nothing says which is which. Such joints come back as not found.
+
+    Args:
+        triplets: Maps as `encode_triplets` makes them.
+        heatmaps: Maps as `render_heatmaps` makes them.
+        skeleton, sigma, variant, grid: As in encoding.
+        min_peak: A map that stays below this holds no joint.
+
+    Raises:
+        ValueError: If shapes do not fit the skeleton or the variant, or `2s` comes without heatmaps.
+    """
+    rule = get_variant(variant)
+    if triplets.ndim != 5 or triplets.shape[1:3] != (skeleton.num_parts, rule.num_maps):
+        raise ValueError(
+            f"`triplets` must be (B, {skeleton.num_parts}, {rule.num_maps}, H, W) for skeleton {skeleton.name!r} "
+            f"and variant {variant!r}, got {tuple(triplets.shape)}"
+        )
+    if heatmaps is None:
+        return _decode_alone(triplets, skeleton, rule, grid, min_peak)
+    if heatmaps.shape != (triplets.shape[0], skeleton.num_joints, *triplets.shape[3:]):
+        raise ValueError(
+            f"`heatmaps` must be (B, J, H, W) = {(triplets.shape[0], skeleton.num_joints, *triplets.shape[3:])}, "
+            f"got {tuple(heatmaps.shape)}"
+        )
+    height, width = triplets.shape[-2:]
+    sigma = default_sigma((height, width)) if sigma is None else sigma
+    joints, value = peak_2d(heatmaps, grid=grid)
+    found = value >= min_peak
+    cells = torch.stack([Grid(grid).to_cells(joints[..., i], n) for i, n in enumerate((width, height))], -1)
+
+    def read(ends: list[int]) -> Tensor:
+        """The S values of each part's maps at one of its ends, (B, K, S)."""
+        column, row = cells[:, ends].round().long().unbind(-1)
+        place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1))[..., None, None]
+        return triplets.flatten(-2).gather(-1, place.expand(*triplets.shape[:3], 1))[..., 0]
+
+    apart = (cells[:, skeleton.part_parents] - cells[:, skeleton.part_children]).square().sum(-1)
+    shared = torch.exp(-0.5 * apart / sigma**2)[..., None, None]  # one end's Gaussian at the other's place
+    parent_in, child_in = (
+        torch.nn.functional.one_hot(torch.tensor(places, device=triplets.device), rule.num_maps).to(triplets.dtype)
+        for places in (rule.parent_maps, rule.child_maps)
+    )  # (states, S)
+
+    def misfit(ends: list[int], own: Tensor, other: Tensor) -> Tensor:
+        expected = torch.maximum(own, shared * other)  # (B, K, states, S)
+        return (read(ends)[..., None, :] - expected).square().sum(-1)
+
+    at_parent = misfit(skeleton.part_parents, parent_in, child_in)
+    at_child = misfit(skeleton.part_children, child_in, parent_in)
+    states = (at_parent + at_child).argmin(-1) - rule.max_state
+    both = found[:, skeleton.part_parents] & found[:, skeleton.part_children]
+    return DecodedTriplets(
+        torch.where(found[..., None], joints, 0), found, torch.where(both, states, UNKNOWN)
+    )
+
+
+def _decode_alone(
+    triplets: Tensor, skeleton: Skeleton, rule: Variant, grid: Grid | str, min_peak: float
+) -> DecodedTriplets:
+    if rule.name == "2s":
+        raise ValueError("variant '2s' does not tell parent from child: pass the 2D `heatmaps` too")
+    places, values = peak_2d(triplets, grid=grid)  # (B, K, S, 2), (B, K, S)
+    middle = rule.max_state
+    beside = values.clone()
+    beside[:, :, middle] = 0  # only the child is ever beside the middle
+    best, at = beside.max(-1)
+    signed = best >= 0.5  # half a Gaussian's height: more likely there than not
+    child = places.gather(2, at[..., None, None].expand(*at.shape, 1, 2))[:, :, 0]
+    empty = values.amax(-1) < min_peak
+    states = torch.where(empty, UNKNOWN, torch.where(signed, at - middle, 0))
+
+    total = triplets.new_zeros(triplets.shape[0], skeleton.num_joints, 2)
+    count = triplets.new_zeros(triplets.shape[0], skeleton.num_joints, 1)
+    weight = (signed & (values[:, :, middle] >= min_peak)).to(triplets.dtype)[..., None]
+    for joints, where in ((skeleton.part_parents, places[:, :, middle]), (skeleton.part_children, child)):
+        index = torch.tensor(joints, device=triplets.device)
+        total = total.index_add(1, index, where * weight)
+        count = count.index_add(1, index, weight)
+    found = count[..., 0] > 0
+    return DecodedTriplets(torch.where(found[..., None], total / count.clamp_min(1), 0), found, states)
+
+
+class LiftedPose(NamedTuple):
+    """A coarse 3D pose made from 2D joints, depth order and bone lengths."""
+
+    joints_root_rel_mm: Float[Tensor, "B J 3"]  # 0 where not valid
+    valid: Bool[Tensor, "B J"]
+    mm_per_crop: Float[Tensor, "B"]  # millimetres that one crop width spans at the person
+
+
+def lift(
+    joints_crop: Float[Tensor, "B J 2"],
+    states: Int[Tensor, "B K"],
+    bone_lengths_mm: Float[Tensor, "*B K"],
+    *,
+    skeleton: Skeleton,
+    variant: str = "hemlets",
+    joint_found: Bool[Tensor, "B J"] | None = None,
+    mm_per_crop: Float[Tensor, "B"] | None = None,
+) -> LiftedPose:
+    """How much 3D the triplets hold: a pose from them and the parts' lengths alone.
+
+    Under a distant camera a part of length L that is seen at length s·ℓ differs in depth by
+    √(L² - (s ℓ)²) between its ends; the state says in which direction, and within which bounds. At
+    state 0 the sign is unknown and the part is laid flat. Depths add up along the parts from the root.
+
+    The scale s, where not given, is the weighted least-squares fit of s·ℓ to L·E[cos θ], θ being
+    uniform over the angles that the part's state allows.
+
+    Args:
+        joints_crop: 2D joints in crop space.
+        states: As decoded; `UNKNOWN` counts as flat.
+        bone_lengths_mm: One length per part, for all or for each sample.
+        skeleton, variant: As in encoding.
+        joint_found: Joints that are there; all where left out.
+        mm_per_crop: The scale s, if known.
+
+    Returns:
+        The pose relative to the root joint, x right, y down, z away, and the scale used. Joints that
+        no chain of known parts connects to the root are not valid.
+    """
+    rule = get_variant(variant)
+    skeleton.check_joints(joints_crop, "joints_crop")
+    parents, children = skeleton.part_parents, skeleton.part_children
+    lengths = bone_lengths_mm.expand(*states.shape)
+    if joint_found is None:
+        joint_found = torch.ones(joints_crop.shape[:-1], dtype=torch.bool, device=joints_crop.device)
+    usable = joint_found[:, parents] & joint_found[:, children]
+    seen = (joints_crop[:, children] - joints_crop[:, parents]).norm(dim=-1)  # ℓ, in crop widths
+    known = torch.where(states == UNKNOWN, 0, states)
+    size = known.abs()
+
+    sines = torch.tensor((0.0, *rule.sine_bounds, 1.0), dtype=seen.dtype, device=seen.device)
+    if mm_per_crop is None:
+        low, high = sines[:-1].asin(), sines[1:].asin()
+        mean = (high.sin() - low.sin()) / (high - low)  # E[cos θ]
+        variance = 0.5 + ((2 * high).sin() - (2 * low).sin()) / (4 * (high - low)) - mean.square()
+        weight = usable / (variance[size] * lengths.square())
+        fit = (weight * mean[size] * lengths * seen).sum(-1)
+        mm_per_crop = fit / (weight * seen.square()).sum(-1).clamp_min(1e-12)
+
+    squared = lengths.square() - (mm_per_crop[:, None] * seen).square()
+    depth = squared.clamp_min(0).sqrt()
+    depth = torch.minimum(torch.maximum(depth, sines[size] * lengths), sines[size + 1] * lengths)
+    step = -known.sign() * depth * usable  # (B, K): z_c - z_p
+
+    paths = skeleton.part_paths.to(joints_crop.device)  # (J, K)
+    z = step @ paths.to(step.dtype).T
+    reached = paths.any(-1)
+    reached[skeleton.root] = True
+    broken = (~usable).to(step.dtype) @ paths.to(step.dtype).T > 0
+    planar = (joints_crop - joints_crop[:, skeleton.root, None]) * mm_per_crop[:, None, None]
+    valid = reached & ~broken & joint_found & joint_found[:, skeleton.root, None]
+    pose = torch.cat([planar, z[..., None]], -1)
+    return LiftedPose(torch.where(valid[..., None], pose, 0), valid, mm_per_crop)
