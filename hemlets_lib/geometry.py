@@ -105,13 +105,13 @@ class Camera:
                 continue
             raise ValueError(f"camera: `{name}` must end in {width} numbers, got shape {got}")
 
-    def world_to_cam(self, joints_world_mm: Float[Tensor, "*batch J 3"]) -> Float[Tensor, "*batch J 3"]:
+    def world_to_cam(self, joints_world_mm: Float[Tensor, "*#batch J 3"]) -> Float[Tensor, "*#batch J 3"]:
         return (joints_world_mm - self.position_mm[..., None, :]) @ self.rotation.mT
 
-    def cam_to_world(self, joints_cam_mm: Float[Tensor, "*batch J 3"]) -> Float[Tensor, "*batch J 3"]:
+    def cam_to_world(self, joints_cam_mm: Float[Tensor, "*#batch J 3"]) -> Float[Tensor, "*#batch J 3"]:
         return joints_cam_mm @ self.rotation + self.position_mm[..., None, :]
 
-    def distort(self, rays: Float[Tensor, "*batch J 2"]) -> Float[Tensor, "*batch J 2"]:
+    def distort(self, rays: Float[Tensor, "*#batch J 2"]) -> Float[Tensor, "*#batch J 2"]:
         """Ideal image-plane coordinates (x/z, y/z) to those the lens makes of them."""
         k, p = self.k_radial[..., None, :], self.p_tangential[..., None, :]
         r2 = rays.square().sum(-1)
@@ -119,43 +119,45 @@ class Camera:
         gain = radial + p[..., 0] * rays[..., 1] + p[..., 1] * rays[..., 0]
         return rays * gain[..., None] + p.flip(-1) * r2[..., None]
 
-    def undistort(self, distorted: Float[Tensor, "*batch J 2"]) -> Float[Tensor, "*batch J 2"]:
+    def undistort(self, distorted: Float[Tensor, "*#batch J 2"]) -> Float[Tensor, "*#batch J 2"]:
         """The inverse of `distort`, by fixed-point iteration (exact to rounding for these lenses)."""
         rays = distorted
         for _ in range(30):
             rays = rays + distorted - self.distort(rays)
         return rays
 
-    def project(self, joints_cam_mm: Float[Tensor, "*batch J 3"]) -> Float[Tensor, "*batch J 2"]:
+    def project(self, joints_cam_mm: Float[Tensor, "*#batch J 3"]) -> Float[Tensor, "*#batch J 2"]:
         """Camera space to pixels. Points behind the camera come out as NaN."""
         depth_mm = joints_cam_mm[..., 2:]
         rays = joints_cam_mm[..., :2] / torch.where(depth_mm > 0, depth_mm, torch.nan)
         return self.distort(rays) * self.focal_px[..., None, :] + self.centre_px[..., None, :]
 
-    def rays(self, joints_px: Float[Tensor, "*batch J 2"]) -> Float[Tensor, "*batch J 2"]:
+    def rays(self, joints_px: Float[Tensor, "*#batch J 2"]) -> Float[Tensor, "*#batch J 2"]:
         """Pixels to the directions (x/z, y/z) they look along, lens undone."""
         return self.undistort((joints_px - self.centre_px[..., None, :]) / self.focal_px[..., None, :])
 
     def back_project(
-        self, joints_px: Float[Tensor, "*batch J 2"], depth_mm: Float[Tensor, "*batch J"]
-    ) -> Float[Tensor, "*batch J 3"]:
+        self, joints_px: Float[Tensor, "*#batch J 2"], depth_mm: Float[Tensor, "*#batch J"]
+    ) -> Float[Tensor, "*#batch J 3"]:
         """Pixels with known depth to camera space, the inverse of `project`."""
-        return torch.cat([self.rays(joints_px), torch.ones_like(depth_mm)[..., None]], -1) * depth_mm[..., None]
+        return (
+            torch.cat([self.rays(joints_px), torch.ones_like(depth_mm)[..., None]], -1) * depth_mm[..., None]
+        )
 
 
-def root_relative(joints_mm: Float[Tensor, "*batch J 3"], root: int) -> Float[Tensor, "*batch J 3"]:
+def root_relative(joints_mm: Float[Tensor, "*#batch J 3"], root: int) -> Float[Tensor, "*#batch J 3"]:
     """The pose with its root joint at the origin."""
     return joints_mm - joints_mm[..., root : root + 1, :]
 
 
 def crop_affine(
-    box_centre_px: Float[Tensor, "*batch 2"],
-    box_side_px: Float[Tensor, "*batch"],
+    box_centre_px: Float[Tensor, "*#batch 2"],
+    box_side_px: Float[Tensor, "*#batch"],
     size: int,
     *,
-    rotation_deg: Float[Tensor, "*batch"] | float = 0.0,
+    rotation_deg: Float[Tensor, "*#batch"] | float = 0.0,
     flip: bool = False,
-) -> Float[Tensor, "*batch 2 3"]:
+) -> Float[Tensor, "*#batch 2 3"]:
     """The affine map from a picture's pixels to those of a square crop of `size` pixels.
 
     Args:
@@ -170,46 +172,48 @@ def crop_affine(
     """
     if not bool((torch.as_tensor(box_side_px) > 0).all()):
         raise ValueError(f"`box_side_px` must be positive, got {box_side_px}. Is the person's box empty?")
-    angle = torch.as_tensor(rotation_deg, dtype=box_centre_px.dtype, device=box_centre_px.device) * (math.pi / 180)
+    angle = torch.as_tensor(rotation_deg, dtype=box_centre_px.dtype, device=box_centre_px.device) * (
+        math.pi / 180
+    )
     scale = size / box_side_px
     cos, sin = (torch.cos(angle) * scale).expand_as(scale), (torch.sin(angle) * scale).expand_as(scale)
     mirror = -1.0 if flip else 1.0
-    linear = torch.stack(
-        [torch.stack([mirror * cos, -mirror * sin], -1), torch.stack([sin, cos], -1)], -2
-    )
+    linear = torch.stack([torch.stack([mirror * cos, -mirror * sin], -1), torch.stack([sin, cos], -1)], -2)
     shift = (size - 1) / 2 - (linear @ box_centre_px[..., None])[..., 0]
     return torch.cat([linear, shift[..., None]], -1)
 
 
-def apply_affine(affine: Float[Tensor, "*batch 2 3"], points: Float[Tensor, "*batch J 2"]) -> Float[Tensor, "*batch J 2"]:
+def apply_affine(
+    affine: Float[Tensor, "*#batch 2 3"], points: Float[Tensor, "*#batch J 2"]
+) -> Float[Tensor, "*#batch J 2"]:
     """Each point p to A p + b."""
     return points @ affine[..., :2].mT + affine[..., None, :, 2]
 
 
-def invert_affine(affine: Float[Tensor, "*batch 2 3"]) -> Float[Tensor, "*batch 2 3"]:
+def invert_affine(affine: Float[Tensor, "*#batch 2 3"]) -> Float[Tensor, "*#batch 2 3"]:
     """The affine map that undoes `affine`."""
     linear = torch.linalg.inv(affine[..., :2])
     return torch.cat([linear, -linear @ affine[..., 2:]], -1)
 
 
-def px_to_crop(joints_crop_px: Float[Tensor, "*batch J 2"], size: int) -> Float[Tensor, "*batch J 2"]:
+def px_to_crop(joints_crop_px: Float[Tensor, "*#batch J 2"], size: int) -> Float[Tensor, "*#batch J 2"]:
     """Pixels of the crop to [-0.5, 0.5]."""
     return Grid.CELL_CENTRED.to_crop(joints_crop_px, size)
 
 
-def crop_to_px(joints_crop: Float[Tensor, "*batch J 2"], size: int) -> Float[Tensor, "*batch J 2"]:
+def crop_to_px(joints_crop: Float[Tensor, "*#batch J 2"], size: int) -> Float[Tensor, "*#batch J 2"]:
     """[-0.5, 0.5] to pixels of the crop."""
     return Grid.CELL_CENTRED.to_cells(joints_crop, size)
 
 
 def cam_to_crop(
-    joints_cam_mm: Float[Tensor, "*batch J 3"],
+    joints_cam_mm: Float[Tensor, "*#batch J 3"],
     camera: Camera,
-    affine: Float[Tensor, "*batch 2 3"],
+    affine: Float[Tensor, "*#batch 2 3"],
     *,
     size: int,
     root: int,
-) -> Float[Tensor, "*batch J 3"]:
+) -> Float[Tensor, "*#batch J 3"]:
     """Camera space to crop space: the network's target. Depth becomes relative to the root joint."""
     planar = px_to_crop(apply_affine(affine, camera.project(joints_cam_mm)), size)
     depth = root_relative(joints_cam_mm, root)[..., 2:] / DEPTH_RANGE_MM
@@ -217,13 +221,13 @@ def cam_to_crop(
 
 
 def crop_to_cam(
-    joints_crop: Float[Tensor, "*batch J 3"],
+    joints_crop: Float[Tensor, "*#batch J 3"],
     camera: Camera,
-    affine: Float[Tensor, "*batch 2 3"],
+    affine: Float[Tensor, "*#batch 2 3"],
     *,
     size: int,
-    root_depth_mm: Float[Tensor, "*batch"],
-) -> Float[Tensor, "*batch J 3"]:
+    root_depth_mm: Float[Tensor, "*#batch"],
+) -> Float[Tensor, "*#batch J 3"]:
     """The inverse of `cam_to_crop`, given how far away the root joint is."""
     joints_px = apply_affine(invert_affine(affine), crop_to_px(joints_crop[..., :2], size))
     depth_mm = joints_crop[..., 2] * DEPTH_RANGE_MM + root_depth_mm[..., None]
@@ -231,14 +235,14 @@ def crop_to_cam(
 
 
 def recover_root_depth(
-    rays: Float[Tensor, "*batch J 2"],
-    depth_root_rel_mm: Float[Tensor, "*batch J"],
+    rays: Float[Tensor, "*#batch J 2"],
+    depth_root_rel_mm: Float[Tensor, "*#batch J"],
     bones: tuple[tuple[int, int], ...],
-    bone_lengths_mm: Float[Tensor, "*batch E"],
+    bone_lengths_mm: Float[Tensor, "*#batch E"],
     *,
     nearest_mm: float = 500.0,
     farthest_mm: float = 20000.0,
-) -> Float[Tensor, "*batch"]:
+) -> Float[Tensor, "*#batch"]:
     """How far away the root must be for the bones to have the lengths they should have.
 
     Every joint lies on its ray at depth d + δ, so bone e is a vector a_e d + b_e, and the one unknown
@@ -256,14 +260,18 @@ def recover_root_depth(
         ValueError: If the number of lengths differs from the number of bones.
     """
     if bone_lengths_mm.shape[-1] != len(bones):
-        raise ValueError(f"`bone_lengths_mm` must have one length for each of {len(bones)} bones, got {bone_lengths_mm.shape[-1]}")
+        raise ValueError(
+            f"`bone_lengths_mm` must have one length for each of {len(bones)} bones, got {bone_lengths_mm.shape[-1]}"
+        )
     homogeneous = torch.cat([rays, torch.ones_like(rays[..., :1])], -1)
     heads, tails = [child for _, child in bones], [parent for parent, _ in bones]
     offsets = homogeneous * depth_root_rel_mm[..., None]
     slope = homogeneous[..., heads, :] - homogeneous[..., tails, :]  # a, (*batch, E, 3)
     start = offsets[..., heads, :] - offsets[..., tails, :]  # b
 
-    ladder = torch.logspace(math.log10(nearest_mm), math.log10(farthest_mm), 200, dtype=rays.dtype, device=rays.device)
+    ladder = torch.logspace(
+        math.log10(nearest_mm), math.log10(farthest_mm), 200, dtype=rays.dtype, device=rays.device
+    )
     ladder = ladder.view(-1, *[1] * (slope.ndim - 1))  # (200, 1, …)
     misfit = ((slope * ladder[..., None] + start).norm(dim=-1) - bone_lengths_mm).square().sum(-1)
     depth = ladder.flatten()[misfit.argmin(0)]
@@ -302,7 +310,9 @@ def procrustes(
     import roma  # only here, so that the rest of the library runs without it
 
     if predicted.shape != target.shape:
-        raise ValueError(f"`predicted` and `target` must have one shape, got {tuple(predicted.shape)} and {tuple(target.shape)}")
+        raise ValueError(
+            f"`predicted` and `target` must have one shape, got {tuple(predicted.shape)} and {tuple(target.shape)}"
+        )
     if valid is None:
         valid = torch.ones(predicted.shape[:-1], dtype=torch.bool, device=predicted.device)
     weight = valid.to(predicted.dtype)[..., None]

@@ -52,7 +52,9 @@ def gaussian_profiles(
     height, width = (size, size) if isinstance(size, int) else size
     sigma = default_sigma(size) if sigma is None else sigma
     if joints_crop.shape[-1] < 2:
-        raise ValueError(f"`joints_crop` must hold (x, y) or (x, y, z), got {joints_crop.shape[-1]} coordinates")
+        raise ValueError(
+            f"`joints_crop` must hold (x, y) or (x, y, z), got {joints_crop.shape[-1]} coordinates"
+        )
     if not sigma > 0:
         raise ValueError(f"`sigma` must be positive (cells), got {sigma}")
     planar = joints_crop[..., :2]
@@ -159,4 +161,6 @@ def soft_argmax_3d(
         over_x = probs.sum((-3, -2))  # (*batch, W)
         over_y = probs.sum((-3, -1))  # (*batch, H)
         over_z = probs.sum((-2, -1))  # (*batch, D)
-        return torch.stack([_expectation(over_x, grid), _expectation(over_y, grid), _expectation(over_z, grid)], -1)
+        return torch.stack(
+            [_expectation(over_x, grid), _expectation(over_y, grid), _expectation(over_z, grid)], -1
+        )

@@ -12,7 +12,6 @@ stages are the five attributes of `HEMletsNet`:
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -24,11 +23,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock
 
 from hemlets_lib.geometry import Grid
 from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.pretrained import load_imagenet_backbone
 from hemlets_lib.skeleton import HEMLETS18, SKELETONS, Skeleton
 from hemlets_lib.triplets import VARIANTS
 
@@ -38,13 +38,13 @@ __all__ = [
     "HEMletsOutput",
     "ModelConfig",
     "count_parameters",
-    "from_official",
     "fuse",
-    "load_imagenet_backbone",
-    "official_key",
 ]
 
-BACKBONES = MappingProxyType({"resnet50": (2048, 32), "resnet18": (512, 32), "tiny": (192, 16)})  # channels, stride
+BACKBONES = MappingProxyType(
+    {"resnet50": (2048, 32), "resnet18": (512, 32), "tiny": (192, 16)}
+)  # channels, stride
+OUTPUT_STD = 0.001  # of the last layers' initial weights, as in Xiao et al. 2018, on which [28] builds
 TINY_WIDTHS = (24, 48, 96, 192)
 
 
@@ -95,7 +95,7 @@ class ModelConfig:
         for name in ("image_size", "depth_size", "upsample_channels", "feature_channels", "encoder_channels"):
             if (got := getattr(self, name)) is not None and got < 1:
                 raise ValueError(f"`{name}` must be positive, got {got}.")
-        if self.fusion is not None and (self.fusion[0] % 2 == 0 or min(self.fusion) < 1):
+        if self.fusion and (len(self.fusion) != 2 or self.fusion[0] % 2 == 0 or min(self.fusion) < 1):
             raise ValueError(f"`fusion` must be (odd kernel, channels) or None, got {self.fusion}.")
         stride = BACKBONES[self.backbone][1]
         reachable = [self.image_size // stride * 2**n for n in range(1, 6)]
@@ -105,7 +105,9 @@ class ModelConfig:
                 f"one of {reachable}, got {self.image_size} and {self.heatmap_size}."
             )
         if self.intermediate and not self.skeleton.num_parts:
-            raise ValueError(f"skeleton {self.skeleton.name!r} has no parts, so no triplets. Set intermediate=False.")
+            raise ValueError(
+                f"skeleton {self.skeleton.name!r} has no parts, so no triplets. Set intermediate=False."
+            )
 
     @property
     def num_states(self) -> int:
@@ -137,12 +139,17 @@ class ModelConfig:
         """
         keys = [field.name for field in fields(cls)]
         if unknown := sorted(set(values) - set(keys)):
-            raise ValueError(f"model config: expected keys among {', '.join(keys)}; got {', '.join(unknown)}.")
-        values = _with_tuples(values)
-        skeleton = values.pop("skeleton", "hemlets18")
+            raise ValueError(
+                f"model config: expected keys among {', '.join(keys)}; got {', '.join(unknown)}."
+            )
+        arguments = _with_tuples(values)
+        skeleton = arguments.pop("skeleton", HEMLETS18.name)
         if isinstance(skeleton, str) and skeleton not in SKELETONS:
-            raise ValueError(f"`skeleton` must be one of {', '.join(SKELETONS)}, or spelled out; got {skeleton!r}.")
-        return cls(skeleton=SKELETONS[skeleton] if isinstance(skeleton, str) else Skeleton(**skeleton), **values)
+            raise ValueError(
+                f"`skeleton` must be one of {', '.join(SKELETONS)}, or spelled out; got {skeleton!r}."
+            )
+        skeleton = SKELETONS[skeleton] if isinstance(skeleton, str) else Skeleton(**skeleton)
+        return cls(skeleton=skeleton, **arguments)
 
 
 def _plain(record: Any) -> dict[str, Any]:
@@ -164,9 +171,9 @@ PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
             # 34,291,392: Sun et al.'s integral regression [28], without intermediate supervision.
             ModelConfig("baseline", "resnet50", 256, 64, 64, intermediate=False),
             # 47,711,740: the baseline, plus the second branch, the encoder and one 3x3 convolution where
-            # both meet. Nothing narrower than 256, nothing that the paper does not mention.
+            # both meet, all at the baseline's width of 256.
             ModelConfig("paper", "resnet50", 256, 64, 64, fusion=(3, 512)),
-            # 49,614,844: the authors' release, layer for layer. `official_key` has its names.
+            # 49,614,844: the authors' release, layer for layer (`pretrained` has its names).
             ModelConfig(
                 "official", "resnet50", 256, 64, 64,
                 feature_channels=1024, fusion=(1, 1024), grid=Grid.CORNER_ALIGNED,
@@ -211,7 +218,9 @@ class UpsamplingBranch(nn.Module):
             upsample = nn.ConvTranspose2d(width, channels, kernel_size=4, stride=2, padding=1, bias=False)
             body += [upsample, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*body)
-        self.tail = nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2) if out_channels else nn.Identity()
+        self.tail = (
+            nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2) if out_channels else nn.Identity()
+        )
         self.out_channels = out_channels or channels
 
     def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E H W"]:
@@ -231,7 +240,9 @@ def _backbone(name: str) -> nn.Sequential:
     stem = nn.Conv2d(3, TINY_WIDTHS[0], kernel_size=3, stride=2, padding=1, bias=False)
     layers: list[nn.Module] = [stem, nn.BatchNorm2d(TINY_WIDTHS[0]), nn.ReLU(inplace=True)]
     for width, wider in pairwise(TINY_WIDTHS):
-        shortcut = nn.Sequential(nn.Conv2d(width, wider, kernel_size=1, stride=2, bias=False), nn.BatchNorm2d(wider))
+        shortcut = nn.Sequential(
+            nn.Conv2d(width, wider, kernel_size=1, stride=2, bias=False), nn.BatchNorm2d(wider)
+        )
         layers.append(BasicBlock(width, wider, stride=2, downsample=shortcut))
     return nn.Sequential(*layers)
 
@@ -240,7 +251,7 @@ class HEMletsNet(nn.Module):
     """Fig. 3. Trainable end to end; in half precision (autocast) the joints are still float32.
 
     Args:
-        config: The shape of the network; `PRESETS` has five.
+        config: The shape of the network; `dataclasses.replace(PRESETS["nano"], variant="5s")` alters a preset.
 
     Source: §3.2. Paper silent on initial weights: He et al.'s, but nearly zero where maps and volume
     are put out, so that training starts from empty maps and an even softmax.
@@ -286,7 +297,7 @@ class HEMletsNet(nn.Module):
             raise ValueError(f"`name` must be a preset ({', '.join(PRESETS)}), got {name!r}.")
         model = cls(PRESETS[name])
         if pretrained:
-            load_imagenet_backbone(model, allow_missing=allow_missing)
+            load_imagenet_backbone(model.backbone, model.config.backbone, allow_missing=allow_missing)
         return model
 
     def forward(self, images: Float[Tensor, "B 3 S S"], *, return_volume: bool = False) -> HEMletsOutput:
@@ -315,54 +326,20 @@ class HEMletsNet(nn.Module):
         return HEMletsOutput(joints, triplets, heatmaps, volume if return_volume else None)
 
     def _initialise(self) -> None:
-        for stage, child in self.named_children():
-            for module in child.modules():
-                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and stage != "backbone":
+        outputs = [self.head[-1], self.hemlets_branch.tail if self.config.intermediate else None]
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                if module in outputs:
+                    nn.init.normal_(module.weight, std=OUTPUT_STD)
+                else:
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
-        outputs = [self.head[-1], *([self.hemlets_branch.tail] if self.config.intermediate else [])]
-        for layer in outputs:
-            nn.init.normal_(layer.weight, std=0.001)  # the value of Xiao et al. 2018 and Sun et al. [28]
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
     """Weights of each stage, without buffers such as batch statistics or integral grids."""
     return {name: sum(p.numel() for p in stage.parameters()) for name, stage in model.named_children()}
-
-
-def load_imagenet_backbone(model: HEMletsNet, *, allow_missing: bool = False) -> bool:
-    """Starts the backbone from torchvision's ImageNet weights (V1), from its cache or by download.
-
-    Args:
-        model: Changed in place.
-        allow_missing: Warn and keep the random weights, instead of raising, where there are none to be had.
-
-    Returns:
-        Whether the weights were loaded.
-
-    Raises:
-        ValueError: If nobody trained this backbone on ImageNet.
-        RuntimeError: If the file is neither in the cache nor can be downloaded.
-
-    Source: Paper silent; it is common practice, and that of [28].
-    """
-    if model.config.backbone == "tiny":
-        raise ValueError("`model`: backbone 'tiny' has no ImageNet weights; the presets on a ResNet have.")
-    weights = get_model_weights(model.config.backbone).IMAGENET1K_V1
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        message = (
-            f"ImageNet weights for {model.config.backbone!r} could not be loaded: {error}. Tried {weights.url} and "
-            f"the folder {torch.hub.get_dir()}/checkpoints. Put the file {weights.url.rpartition('/')[2]} there"
-        )
-        if not allow_missing:
-            raise RuntimeError(f"{message}, or pass allow_missing=True to train from random weights.") from error
-        warnings.warn(f"{message}. The backbone keeps its random weights.", stacklevel=2)
-        return False
-    model.backbone.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})
-    return True
 
 
 def fuse(model: HEMletsNet) -> HEMletsNet:
@@ -375,40 +352,3 @@ def fuse(model: HEMletsNet) -> HEMletsNet:
                 setattr(module, conv_name, fuse_conv_bn_eval(conv, norm, transpose=transposed))
                 setattr(module, norm_name, nn.Identity())
     return fused
-
-
-# The authors' names for our stages. Their order of the 60 map channels is not documented.
-OFFICIAL_PREFIXES = MappingProxyType(
-    {
-        "backbone.": "backbone.",
-        "feature_branch.body.": "conv_feature.conv_body.",
-        "feature_branch.tail.": "conv_feature.conv_tail.",
-        "hemlets_branch.body.": "conv_FBI.conv_body.",
-        "hemlets_branch.tail.": "conv_FBI.conv_tail.",
-        "encoder.": "FBI_encoder.",
-        "head.": "conv_tail.",
-    }
-)
-OFFICIAL_GRID = "volume_reg.dis_map"  # their integral's bins as a buffer; ours come from `Grid.CORNER_ALIGNED`
-
-
-def official_key(name: str) -> str:
-    """The authors' state-dict name for one of the preset `official`'s.
-
-    Raises:
-        ValueError: If the name belongs to no stage.
-    """
-    for ours, theirs in OFFICIAL_PREFIXES.items():
-        if name.startswith(ours):
-            return theirs + name.removeprefix(ours)
-    raise ValueError(f"`name` must start with one of {', '.join(OFFICIAL_PREFIXES)}; got {name!r}.")
-
-
-def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The authors' released state dict under our names, for the preset `official`.
-
-    A `module.` before every name (left by data-parallel training) is dropped, and so is their grid.
-    """
-    to_ours = {official_key(ours): ours for ours in HEMletsNet.from_preset("official").state_dict()}
-    stripped = {name.removeprefix("module."): value for name, value in state.items()}
-    return {to_ours.get(name, name): value for name, value in stripped.items() if name != OFFICIAL_GRID}

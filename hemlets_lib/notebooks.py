@@ -9,6 +9,7 @@ import ast
 import concurrent.futures
 import difflib
 import hashlib
+import logging
 import os
 import re
 import time
@@ -98,7 +99,8 @@ def _read(path: Path) -> Notebook:
 
     try:
         node = nbformat.read(path, as_version=4)
-        inspected = papermill.inspect_notebook(_literal_path(path))
+        node.metadata.setdefault("kernelspec", {"name": _KERNEL, "language": "python"})
+        inspected = papermill.inspect_notebook(node)
     except Exception as error:  # nbformat and papermill raise many kinds for a damaged file
         raise ValueError(f"{path} is not a readable notebook ({type(error).__name__}: {error}).") from error
     digest = hashlib.sha256()
@@ -223,6 +225,7 @@ def execute(
         How it ended; failures of the notebook do not raise.
     """
     import papermill
+    import zmq
     from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -231,8 +234,10 @@ def execute(
     started = time.monotonic()
 
     class Kernel(AsyncKernelManager):  # lets this function see the kernel's process
-        async def post_start_kernel(self, **kwargs: Any) -> None:
-            await super().post_start_kernel(**kwargs)
+        async def start_kernel(self, **kwargs: Any) -> None:
+            if self.has_trait("transport_encryption") and zmq.has("curve"):
+                self.transport_encryption = "auto"  # without it, kernels warn about plain text
+            await super().start_kernel(**kwargs)
             kernels.append(self.provisioner)
 
     def cell_started(cell: Any, cell_index: int) -> None:
@@ -260,6 +265,7 @@ def execute(
             coalesce_streams=True,  # how prints are cut into messages depends on timing
         )
 
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are reported below
     memory = _PeakMemory(kernels)
     status, error = "ok", None
     try:
@@ -275,7 +281,7 @@ def execute(
         status = "kernel died"
         error = {
             "summary": f"the kernel died in cell {at['cell'] + 1}: out of memory, or killed "
-            f"(peak {memory.mib or 0:.0f} MiB)"
+            f"(largest memory seen: {memory.mib or 0:.0f} MiB)"
         }
     except Exception as failure:
         status, error = "failed", {"summary": f"{type(failure).__name__}: {failure}"}

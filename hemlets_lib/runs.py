@@ -113,7 +113,7 @@ def run_notebooks(
     profile = profile or (COMMITTED_PROFILE if write else recorded.get("profile", "smoke"))
     if profile not in PROFILES:
         raise NotebookUsageError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}.")
-    only = list(only) or recorded.get("only", [])
+    only = [entry for entry in only if entry] or recorded.get("only", [])
     given = dict(recorded.get("parameters", {}) if parameters is None else parameters)
     given = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items()}
     notebooks = find_notebooks((notebooks_dir or project_root() / "notebooks").resolve(), only=only)

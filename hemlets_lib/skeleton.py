@@ -252,7 +252,9 @@ def _tree(*edges: str) -> dict[str, str]:
     return pairs
 
 
-_RIGHT_LEG, _LEFT_LEG = (tuple(f"{side}_{joint}" for joint in ("hip", "knee", "ankle")) for side in ("right", "left"))
+_RIGHT_LEG, _LEFT_LEG = (
+    tuple(f"{side}_{joint}" for joint in ("hip", "knee", "ankle")) for side in ("right", "left")
+)
 _RIGHT_ARM, _LEFT_ARM = (
     tuple(f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist")) for side in ("right", "left")
 )

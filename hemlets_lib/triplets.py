@@ -209,9 +209,14 @@ def encode_triplets(
     row = torch.where(drawn, states + rule.max_state, 0)
     maps = torch.arange(rule.num_maps, device=states.device)
     profiles, present = [], []
-    for joints, places in ((skeleton.part_parents, rule.parent_maps), (skeleton.part_children, rule.child_maps)):
+    for joints, places in (
+        (skeleton.part_parents, rule.parent_maps),
+        (skeleton.part_children, rule.child_maps),
+    ):
         place = torch.tensor(places, device=states.device)[row]  # (B, K): the map this end is in
-        present.append(((place[..., None] == maps) & drawn[..., None]).to(along_x.dtype)[..., None])  # (B, K, S, 1)
+        present.append(
+            ((place[..., None] == maps) & drawn[..., None]).to(along_x.dtype)[..., None]
+        )  # (B, K, S, 1)
         profiles.append((along_x[:, joints, None], along_y[:, joints, None]))  # (B, K, 1, W), (B, K, 1, H)
     (parent_x, parent_y), (child_x, child_y) = profiles
     in_parent, in_child = present
@@ -307,7 +312,9 @@ def decode_triplets(
     apart = (cells[:, skeleton.part_parents] - cells[:, skeleton.part_children]).square().sum(-1)
     shared = torch.exp(-0.5 * apart / sigma**2)[..., None, None]  # one end's Gaussian at the other's place
     parent_in, child_in = (
-        torch.nn.functional.one_hot(torch.tensor(places, device=triplets.device), rule.num_maps).to(triplets.dtype)
+        torch.nn.functional.one_hot(torch.tensor(places, device=triplets.device), rule.num_maps).to(
+            triplets.dtype
+        )
         for places in (rule.parent_maps, rule.child_maps)
     )  # (states, S)
 
@@ -361,7 +368,7 @@ class LiftedPose(NamedTuple):
 def lift(
     joints_crop: Float[Tensor, "B J 2"],
     states: Int[Tensor, "B K"],
-    bone_lengths_mm: Float[Tensor, "*B K"],
+    bone_lengths_mm: Float[Tensor, "*#B K"],
     *,
     skeleton: Skeleton,
     variant: str = "hemlets",

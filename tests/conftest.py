@@ -1,16 +1,62 @@
-"""What all tests share. Shape annotations are checked at every call, under pytest only."""
+"""What all tests share.
+
+Shapes and types in the library's annotations are checked at every call, under pytest only;
+HEMLETS_CHECK_SHAPES=0 switches that off. A function that refuses wrong input itself keeps the word:
+its own message is what tests see. A check that fails therefore means that an annotation is wrong, or
+that wrong input went unnoticed.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
-install_import_hook("hemlets_lib", "beartype.beartype")  # before anything imports the library
+_UNCHECKED_MODULES = {"hemlets_lib.data.raster"}  # numba cannot compile a function wrapped in checks
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def _patient(function: Callable[..., Any], checked: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():  # checks are Python that torch.compile cannot trace
+            return function(*args, **kwargs)
+        try:
+            return checked(*args, **kwargs)
+        except jaxtyping.TypeCheckError:
+            function(*args, **kwargs)
+            raise
+
+    return call
+
+
+def _check_patiently(*, typechecker: Any) -> Callable[[Any], Any]:
+    """Stands in for `jaxtyping.jaxtyped`, which the import hook puts on every function and class."""
+
+    def decorate(thing: Any) -> Any:
+        if thing.__module__ in _UNCHECKED_MODULES or "<locals>" in thing.__qualname__:
+            return thing  # inner functions would be wrapped anew at every call of the outer one
+        if not isinstance(thing, type):
+            return _patient(thing, _jaxtyped(thing, typechecker=typechecker))
+        construct = thing.__init__
+        thing = _jaxtyped(thing, typechecker=typechecker)
+        if thing.__init__ is not construct:
+            thing.__init__ = _patient(construct, thing.__init__)
+        return thing
+
+    return decorate
+
+
+if os.environ.get("HEMLETS_CHECK_SHAPES", "1") != "0":  # before anything imports the library
+    jaxtyping.jaxtyped = _check_patiently
+    jaxtyping.install_import_hook("hemlets_lib", "beartype.beartype")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -28,7 +74,7 @@ def skeleton3():
     from hemlets_lib.skeleton import Skeleton
 
     return Skeleton(
-        name="arm3",
+        name="arm",
         joint_names=("shoulder", "elbow", "wrist"),
         parent_names={"elbow": "shoulder", "wrist": "elbow"},
         part_names=(("shoulder", "elbow"), ("elbow", "wrist")),

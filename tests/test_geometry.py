@@ -67,9 +67,7 @@ def test_projection_by_hand():
 
 def test_distortion_by_hand():
     # r² = 0.25 at (0.5, 0): radial 1 + 0.4·0.25 = 1.1, plus p2·x = 0.01; then p2·r² = 0.005 along x.
-    camera = Camera(
-        torch.ones(2), torch.zeros(2), torch.tensor([0.4, 0.0, 0.0]), torch.tensor([0.0, 0.02])
-    )
+    camera = Camera(torch.ones(2), torch.zeros(2), torch.tensor([0.4, 0.0, 0.0]), torch.tensor([0.0, 0.02]))
     distorted = camera.distort(torch.tensor([[0.5, 0.0]]))
     torch.testing.assert_close(distorted, torch.tensor([[0.5 * 1.11 + 0.005, 0.0]]))
 
@@ -159,9 +157,7 @@ def test_cam_to_crop_and_back(h36m_camera, joints_cam_mm):
     )
     joints_crop = cam_to_crop(joints_cam_mm, h36m_camera, affine, size=256, root=2)
     assert joints_crop[:, 2, 2].abs().max() == 0
-    back = crop_to_cam(
-        joints_crop, h36m_camera, affine, size=256, root_depth_mm=joints_cam_mm[:, 2, 2]
-    )
+    back = crop_to_cam(joints_crop, h36m_camera, affine, size=256, root_depth_mm=joints_cam_mm[:, 2, 2])
     torch.testing.assert_close(back, joints_cam_mm, atol=1e-6, rtol=0)
 
 
@@ -219,7 +215,9 @@ def test_procrustes_undoes_a_similarity(joints_cam_mm):
 
 def test_procrustes_keeps_the_scale_when_told(joints_cam_mm):
     doubled = procrustes(2 * joints_cam_mm, joints_cam_mm, with_scale=False)
-    spread = (doubled - doubled.mean(1, keepdim=True)).norm() / (joints_cam_mm - joints_cam_mm.mean(1, keepdim=True)).norm()
+    spread = (doubled - doubled.mean(1, keepdim=True)).norm() / (
+        joints_cam_mm - joints_cam_mm.mean(1, keepdim=True)
+    ).norm()
     assert spread == pytest.approx(2)
 
 

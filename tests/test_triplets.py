@@ -179,7 +179,9 @@ def test_decoding_when_child_and_parent_coincide(skeleton3):
         for state in range(-VARIANTS[variant].max_state, VARIANTS[variant].max_state + 1):
             states = torch.full((1, 2), state)
             maps = encode_triplets(joints, states, skeleton=skeleton3, size=32, variant=variant)
-            assert torch.equal(decode_triplets(maps, heatmaps, skeleton=skeleton3, variant=variant).states, states)
+            assert torch.equal(
+                decode_triplets(maps, heatmaps, skeleton=skeleton3, variant=variant).states, states
+            )
 
 
 def test_decoding_survives_noise():
@@ -233,7 +235,9 @@ def test_real_frames_return_every_polarity_and_joint(real_samples):
             torch.as_tensor(photo.focal_px, dtype=torch.float64),
             torch.as_tensor(photo.centre_px, dtype=torch.float64),
             zeros[0] if photo.k_radial is None else torch.as_tensor(photo.k_radial, dtype=torch.float64),
-            zeros[1] if photo.p_tangential is None else torch.as_tensor(photo.p_tangential, dtype=torch.float64),
+            zeros[1]
+            if photo.p_tangential is None
+            else torch.as_tensor(photo.p_tangential, dtype=torch.float64),
         )
         joints_crop = cam_to_crop(joints, camera, affine, size=256, root=HEMLETS18.root)[None]
         inside = (joints_crop[0, :, :2].abs() < 0.5).all(-1)[None] & torch.as_tensor(photo.joint_valid)[None]
@@ -294,7 +298,9 @@ def test_lifting_beats_laying_flat():
     steps = torch.randn(64, 14, 3, generator=generator)
     lengths = torch.rand(64, 14, generator=generator) * 300 + 150
     steps = steps / steps.norm(dim=-1, keepdim=True) * lengths[..., None]
-    joints = torch.einsum("jk,bkc->bjc", HEMLETS18.part_paths.float(), steps) + torch.tensor([0.0, 0.0, 5000.0])
+    joints = torch.einsum("jk,bkc->bjc", HEMLETS18.part_paths.float(), steps) + torch.tensor(
+        [0.0, 0.0, 5000.0]
+    )
     affine = crop_affine(torch.tensor([500.0, 500.0]), torch.tensor(500.0), 256)
     crop = cam_to_crop(joints, camera, affine, size=256, root=0)
     pose = lift(crop[..., :2], polarity(joints, HEMLETS18), lengths, skeleton=HEMLETS18)

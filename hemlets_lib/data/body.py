@@ -54,7 +54,7 @@ _SPINE_DEG = {
 _LIMB_DEG = {
     "collar_elevation": (-12.0, 40.0),
     "collar_protraction": (-25.0, 30.0),
-    "shoulder_flexion": (-90.0, 215.0),
+    "shoulder_flexion": (-115.0, 245.0),
     "shoulder_abduction": (-65.0, 90.0),
     "shoulder_rotation": (-180.0, 180.0),
     "elbow_flexion": (0.0, 150.0),

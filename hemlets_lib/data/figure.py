@@ -27,20 +27,20 @@ SEGMENTS = 16  # corners of a ring
 
 # fmt: off
 _TORSO = (  # 0 crotch, 1 pelvis, 2 mid-spine, 3 shoulders, 4 neck, 5 base of the skull
-    (0.00, 0, 0, 0), (0.02, 70, 55, 60), (0.30, 132, 80, 95), (0.60, 160, 94, 116), (0.90, 167, 99, 120),
+    (0.00, 0, 0, 0), (0.02, 66, 42, 60), (0.30, 124, 66, 96), (0.60, 156, 86, 116), (0.90, 167, 97, 120),
     (1.15, 163, 97, 107), (1.40, 153, 94, 94), (1.70, 141, 93, 86), (1.95, 138, 95, 86), (2.20, 144, 103, 94),
-    (2.50, 154, 112, 104), (2.75, 160, 113, 108), (2.95, 155, 104, 104), (3.12, 138, 88, 94), (3.25, 112, 72, 84),
-    (3.38, 82, 60, 74), (3.50, 63, 54, 66), (3.65, 54, 51, 60), (4.00, 51, 49, 56), (4.50, 49, 47, 54),
-    (5.00, 47, 45, 50), (5.00, 0, 0, 0),
+    (2.50, 154, 112, 104), (2.75, 163, 113, 108), (2.95, 164, 104, 104), (3.12, 154, 90, 98), (3.26, 132, 76, 90),
+    (3.40, 104, 66, 82), (3.54, 80, 60, 75), (3.70, 66, 57, 68), (4.00, 60, 55, 62), (4.50, 57, 53, 60),
+    (5.00, 54, 48, 56), (5.00, 0, 0, 0),
 )
 _LEG = (  # 0 inside the pelvis, 1 hip, 2 knee, 3 ankle
-    (0.00, 0, 0, 0), (0.02, 58, 58, 64), (0.50, 84, 82, 98), (1.00, 89, 88, 102), (1.20, 84, 87, 92),
-    (1.45, 75, 81, 81), (1.70, 65, 70, 67), (1.88, 57, 61, 58), (1.97, 55, 60, 53), (2.05, 54, 56, 52),
+    (0.00, 0, 0, 0), (0.02, 50, 52, 60), (0.50, 74, 80, 96), (1.00, 84, 88, 103), (1.20, 83, 88, 94),
+    (1.45, 76, 82, 82), (1.70, 66, 71, 68), (1.88, 57, 61, 58), (1.97, 55, 60, 53), (2.05, 54, 56, 52),
     (2.14, 52, 49, 60), (2.28, 55, 47, 71), (2.42, 53, 45, 71), (2.60, 43, 40, 56), (2.80, 34, 34, 41),
     (2.95, 31, 32, 38), (3.05, 30, 30, 35), (3.05, 0, 0, 0),
 )
 _ARM = (  # 0 inside the shoulder, 1 shoulder, 2 elbow, 3 wrist, 4 fingertips
-    (0.00, 0, 0, 0), (0.04, 38, 38, 38), (0.50, 53, 55, 55), (0.90, 55, 59, 57), (1.10, 52, 56, 54),
+    (0.00, 0, 0, 0), (0.03, 34, 36, 40), (0.45, 46, 50, 52), (0.80, 51, 56, 56), (1.05, 51, 56, 54),
     (1.30, 47, 50, 48), (1.55, 43, 47, 43), (1.80, 38, 40, 38), (1.95, 36, 37, 38), (2.08, 38, 38, 38),
     (2.20, 41, 43, 40), (2.35, 40, 42, 38), (2.60, 34, 36, 33), (2.85, 26, 30, 28), (3.00, 23, 29, 27),
     (3.10, 20, 33, 31), (3.30, 18, 41, 38), (3.50, 16, 42, 40), (3.70, 13, 38, 37), (3.90, 10, 27, 26),
@@ -396,17 +396,23 @@ def _controls(joints: Float[np.ndarray, "18 3"], shape: Topology) -> tuple[np.nd
             front = flexes * 5 * bend / (np.linalg.norm(middle - start) + 1e-9) + rest_front
             side_upper = sign * np.cross(front, upper)
             side_lower = sign * np.cross(front, lower)
-            inside = 0.25 * (inner - start) - (58 if limb == "leg" else 40) * scale * upper
             tube = f"{name}_{limb}"
-            points[tube] = [start + inside, start, middle, end]
+            # Flesh begins nearer to the middle of the body than the joint: thighs touch, shoulders slope.
+            if limb == "leg":
+                root = start + 0.34 * (inner - start)
+                inside = start + 0.5 * (inner - start) - 72 * scale * upper
+            else:
+                root = start
+                inside = start + 0.42 * (inner - start) - 34 * scale * upper + 22 * scale * chest_up
+            points[tube] = [inside, root, middle, end]
             sides[tube] = [side_upper, side_upper, _unit(side_upper) + _unit(side_lower), side_lower]
             front_lower = _across(front, lower)
             if limb == "arm":
                 fingertips = end + scale * (172 * lower + 18 * front_lower)
                 points[tube].append(fingertips)
                 sides[tube].append(side_lower)
-                root = end + scale * (32 * lower + 26 * front_lower)
-                points[f"{name}_thumb"] = [root, root + scale * (62 * lower + 34 * front_lower)]
+                knuckle = end + scale * (32 * lower + 26 * front_lower)
+                points[f"{name}_thumb"] = [knuckle, knuckle + scale * (62 * lower + 34 * front_lower)]
                 sides[f"{name}_thumb"] = [side_lower, side_lower]
             else:
                 outward = _unit(side_lower)

@@ -78,7 +78,7 @@ def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], *, quality: int) -> bytes:
 
 
 def crop_image(
-    image: UInt8[np.ndarray, "H W 3"],
+    image: np.ndarray,
     affine: Float[np.ndarray, "2 3"],
     size: int,
     *,
@@ -87,7 +87,7 @@ def crop_image(
     """The square crop that `affine` describes, smoothed when it shrinks the picture.
 
     Args:
-        image: The whole picture.
+        image: The whole picture, (H, W, 3) uint8 RGB.
         affine: The picture's pixels to the crop's (`geometry.crop_affine`); may turn and mirror.
         size: Side of the crop in pixels.
         fill_rgb: Colour of what lies outside the picture.

@@ -97,7 +97,7 @@ class Puppet:
             self.angles[f"lumbar_{name}"] = self._zeros() + lumbar * np.asarray(angle)
             self.angles[f"thoracic_{name}"] = self._zeros() + (1 - lumbar) * np.asarray(angle)
         self.angles["lumbar_flexion"] = self.angles["lumbar_flexion"] - np.radians(4.0)  # the lower back is hollow
-        self.angles["thoracic_flexion"] = self.angles["thoracic_flexion"] + np.radians(7.0)
+        self.angles["thoracic_flexion"] = self.angles["thoracic_flexion"] + np.radians(4.0)
         self._refresh()
 
     def turn_head(self, *, yaw: Array | float = 0.0, pitch: Array | float = 0.0, roll: Array | float = 0.0) -> None:

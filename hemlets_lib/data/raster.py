@@ -8,7 +8,7 @@ over a background. Sample (i, j) of an image supersampled n times lies at pixel
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import cos, exp, floor, sin, sqrt
+from math import ceil, cos, exp, floor, sin, sqrt
 from typing import Any
 
 import numba
@@ -69,8 +69,8 @@ def _rasterise(x, y, inverse_z, faces, inverse_depth, face_at):
         top, bottom = min(ya, yb, yc), max(ya, yb, yc)
         if right < 0.0 or bottom < 0.0 or left > width - 1 or top > height - 1:
             continue
-        i0, i1 = int(np.ceil(max(top, 0.0))), int(floor(min(bottom, height - 1.0)))
-        j0, j1 = int(np.ceil(max(left, 0.0))), int(floor(min(right, width - 1.0)))
+        i0, i1 = ceil(max(top, 0.0)), floor(min(bottom, height - 1.0))
+        j0, j1 = ceil(max(left, 0.0)), floor(min(right, width - 1.0))
         scale = 1.0 / area
         for i in range(i0, i1 + 1):
             for j in range(j0, j1 + 1):
@@ -169,7 +169,7 @@ def _torso_colour(s, t, f, palette, options, colour):
         for k in range(3):
             colour[k] *= 0.72  # the belt
     if row != 2:
-        crease = 0.05 * sin(23.0 * t + 9.0 * side) * sin(7.0 * t - 13.0 * side)
+        crease = 0.04 * sin(11.0 * t + 4.0 * side + 1.2 * sin(6.0 * f)) * (0.4 + 0.6 * side)
         for k in range(3):
             colour[k] *= 1.0 + crease
 
@@ -190,7 +190,7 @@ def _surface_colour(material, s, t, f, palette, options, colour):
     for k in range(3):
         colour[k] = palette[row, k]
     if material == _LIMB and row == 0:
-        crease = 0.06 * sin(31.0 * t + 5.0 * f) * sin(11.0 * t - 7.0 * f)
+        crease = 0.035 * sin(17.0 * t + 3.0 * f + 1.5 * sin(5.0 * t))
         hem = 0.86 if t > options[0] - 0.05 else 1.0
         for k in range(3):
             colour[k] *= hem * (1.0 + crease)
@@ -216,17 +216,19 @@ def _floor_light(u, v, camera, plane, spheres, light):
     for m in range(spheres.shape[0]):
         qx, qy, qz, r = spheres[m, 0] - px, spheres[m, 1] - py, spheres[m, 2] - pz, spheres[m, 3]
         distance2 = qx * qx + qy * qy + qz * qz
-        if distance2 > 4e6:
+        if distance2 > 4e6:  # farther than 2 m
             continue
+        near = 1.0 - _smoothstep(200.0, 900.0, sqrt(distance2))
         above = max(qx * plane[0] + qy * plane[1] + qz * plane[2], 0.0)
         distance = sqrt(distance2) + 1e-6
-        ambient *= 1.0 - min(0.75 * r * r / (distance2 + 0.3 * r * r) * min(1.0, (above + 0.4 * r) / distance), 0.85)
+        ambient *= 1.0 - near * min(0.75 * r * r / (distance2 + 0.3 * r * r) * min(1.0, (above + 0.4 * r) / distance), 0.85)
         along = qx * light[0] + qy * light[1] + qz * light[2]
         if along > 0.0:
             off = sqrt(max(distance2 - along * along, 0.0))
             soft = r + 0.12 * along
-            direct *= 1.0 - (r / soft) * (1.0 - _smoothstep(max(0.0, 2.0 * r - soft), soft * 1.15, off))
-    return 0.60 + 0.40 * (0.6 * ambient + 0.4 * direct) if False else 0.25 + 0.45 * ambient + 0.30 * direct
+            fading = 1.0 - _smoothstep(300.0, 1300.0, along)  # other lamps fill in a high limb's shadow
+            direct *= 1.0 - fading * (r / soft) * (1.0 - _smoothstep(max(0.0, 2.0 * r - soft), soft * 1.15, off))
+    return 0.25 + 0.45 * ambient + 0.30 * direct
 
 
 @_compiled
@@ -374,13 +376,13 @@ def _shade(
     towards_light = nx * light[0] + ny * light[1] + nz * light[2]
     diffuse = max(0.0, (towards_light + 0.2) / 1.2)
     up = nx * plane[0] + ny * plane[1] + nz * plane[2] if floor_known else -ny
-    ambient = 0.40 + 0.12 * up
+    ambient = 0.44 + 0.12 * up
     rim = max(0.0, 1.0 - max(facing, 0.0)) ** 3
     hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
     half = max(0.0, (nx * hx + ny * hy + nz * hz) / (sqrt(hx * hx + hy * hy + hz * hz) + 1e-12))
     gloss = 0.10 * half**24
 
     open_air = 1.0 - 0.62 * _crowding(inverse_depth, si, sj, 95.0 * camera[0] * n / z)
-    strength = open_air * (ambient + 0.72 * diffuse) * (1.0 - 0.25 * rim)
+    strength = open_air * (ambient + 0.68 * diffuse) * (1.0 - 0.25 * rim)
     for k in range(3):
         colour[k] = min(max(colour[k] * strength + gloss * open_air, 0.0), 1.0)

@@ -69,7 +69,7 @@ class Meta:
 class Sample:
     """One person in one square crop; see the module's docstring for shapes and masks."""
 
-    image: UInt8[np.ndarray, "H W 3"]
+    image: np.ndarray  # (H, W, 3) uint8
     joints_crop: Float[Tensor, "J 3"]
     joint_valid: Bool[Tensor, "J"]
     depth_valid: Bool[Tensor, "J"]
@@ -177,7 +177,7 @@ def joints_box(
 
 
 def label_sample(
-    image: UInt8[np.ndarray, "H W 3"],
+    image: np.ndarray,
     *,
     affine: Float[Tensor, "2 3"],
     meta: Meta,
@@ -190,7 +190,7 @@ def label_sample(
     """A sample from a crop that exists already; everything else is computed from what is known.
 
     Args:
-        image: The square crop.
+        image: The square crop, (H, W, 3) uint8 RGB.
         affine: The picture's pixels to the crop's.
         meta: Where it comes from.
         skeleton: The joints' order, and the parts.
@@ -242,7 +242,7 @@ def label_sample(
 
 
 def make_sample(
-    picture: UInt8[np.ndarray, "H0 W0 3"],
+    picture: np.ndarray,
     *,
     box_centre_px: Float[Tensor, "2"],
     box_side_px: float,
@@ -257,7 +257,7 @@ def make_sample(
     """A sample cut out of a whole picture. The other arguments are those of `label_sample`.
 
     Args:
-        picture: The whole picture, RGB.
+        picture: The whole picture, (H, W, 3) uint8 RGB.
         box_centre_px: Middle of the person's square box (`joints_box`, or the data set's own).
         box_side_px: Its side.
         size: Side of the crop in pixels.
@@ -311,8 +311,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def normalise(images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+def normalise(images: Tensor) -> Float[Tensor, "B 3 H W"]:
     """Grey levels 0-255 to what the backbone expects, on the images' own device.
+
+    Args:
+        images: (B, 3, H, W) uint8, as in `Batch.images`.
 
     Raises:
         ValueError: If the images are not uint8 with three channels: they may be normalised already.

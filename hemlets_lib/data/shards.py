@@ -20,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hemlets_lib.data.manifest import (
     MANIFEST_NAME,
@@ -52,6 +52,7 @@ Record = dict[str, Any]
 Maker = Callable[[int, int], Iterator[list[Record]]]
 
 
+@runtime_checkable
 class SampleSource(Protocol):
     """Anything shards can be made from: samples by number, and what determines them.
 

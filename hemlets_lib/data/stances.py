@@ -1,4 +1,4 @@
-"""What the lower body does: standing with a step now and then, walking, a chair, the floor.
+"""What the lower body does on its feet: standing with a step now and then, and walking.
 
 Each stance poses the pelvis and the legs of a `Puppet`; what trunk, head and hands do on top of it is
 the action's matter. Feet are planned first and stay where they are planted; the pelvis is then put
@@ -12,18 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.appearance import Prop
-from hemlets_lib.data.body import SIDES, apply, normalise, rotation, soft_min
+from hemlets_lib.data.body import SIDES, apply, rotation, soft_min
 from hemlets_lib.data.puppet import Puppet
 from hemlets_lib.data.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
 
-__all__ = ["Gait", "sit_on_chair", "stand", "walk"]
+__all__ = ["Gait", "stand", "walk"]
 
 Array = np.ndarray
-STANDING_REACH = 0.985  # of a leg's length: the knee is never quite straight
+STANDING_REACH = (0.982, 0.996)  # of a leg's length: the knee is never quite straight
 WALKING_REACH = 0.992
 STANCE_FRACTION = 0.42  # of the gait cycle with the foot flat; the heel leaves the floor after it
-SEAT_TO_HIP_MM = 92.0  # from the seat's top to the hip joints
 
 
 def _floor(xy: Float[Array, "F 2"], height: Float[Array, "F"]) -> Float[Array, "F 3"]:
@@ -114,12 +112,12 @@ def stand(
     xy = middle + sway[:, None] * toward_left * (1 - 0.7 * kneel[:, None])
     crouch = np.zeros(puppet.num_frames) + crouch_mm
     tilt = np.zeros(puppet.num_frames) + pitch
-    behind = 20.0 + 0.12 * crouch + 170.0 * np.sin(np.maximum(tilt, 0.0)) + signals.wander(8.0, 2.5)
+    behind = -30.0 + 0.14 * crouch + 170.0 * np.sin(np.maximum(tilt, 0.0)) + signals.wander(8.0, 2.5)
     xy = xy - behind[:, None] * _direction(yaw)
     # The hip of the leg that carries less hangs lower, and its knee bends.
     roll = 0.09 * np.tanh(1.5 * sway) * (1 - kneel) + signals.wander(0.012, 4.0)
     frame = rotation("z", yaw) @ rotation("y", tilt) @ rotation("x", -roll)
-    height = _highest_pelvis(puppet, xy, frame, ankles, STANDING_REACH) - crouch
+    height = _highest_pelvis(puppet, xy, frame, ankles, signals.uniform(*STANDING_REACH)) - crouch
     kneeling = 0.98 * puppet.subject.thigh_mm + 45.0
     height = height + kneel * (np.minimum(kneeling, height) - height)
     puppet.place_pelvis(_floor(xy, height), yaw=yaw, pitch=tilt, roll=roll)
@@ -156,7 +154,7 @@ def walk(
     long, short = signals.uniform(*size_mm), signals.uniform(*size_mm)
     turned, way = signals.uniform(0, 2 * np.pi), signals.sign()
     dent, dent_phase = signals.uniform(0.0, 0.14), signals.uniform(0, 2 * np.pi)
-    around = np.linspace(0, 2 * np.pi, 257)
+    around = np.linspace(0, 2 * np.pi, 1025)
     radius = 1 + dent * np.sin(2 * around + dent_phase)
     local = np.stack([long * np.cos(around), way * short * np.sin(around)], axis=-1) * radius[:, None]
     path = apply(rotation("z", turned)[:2, :2], local)
@@ -189,10 +187,10 @@ def walk(
         # A foot lands ahead of the body, by half of the way that the body makes over it.
         feet, toes = [], []
         for ahead in (0.0, 1.0):
-            point, yaw = along((count + ahead + shift + 0.29) * stride)
+            point, yaw = along((count + ahead + shift + 0.27) * stride)
             feet.append(point + sign * half_width * _direction(yaw + np.pi / 2))
-            toes.append(np.unwrap(yaw) + sign * foot_out)
-        done = minimum_jerk(swing**1.12)
+            toes.append(yaw + sign * foot_out)
+        done = (swing**2 * (3 - 2 * swing) + minimum_jerk(swing)) / 2
         xy = feet[0] + (feet[1] - feet[0]) * done[:, None]
         lift = kick * swing**1.5 * (1 - swing) ** 2.5 / 0.0936  # the peak of u^1.5 (1-u)^2.5
         ankles[side] = _floor(xy, subject.ankle_mm + lift)
@@ -213,79 +211,3 @@ def walk(
     puppet.place_pelvis(_floor(xy, height), yaw=yaw - twist, pitch=lean, roll=roll)
     puppet.place_feet(ankles, poles)
     return Gait(phase=phase, speed=speed / subject.leg_mm)
-
-
-def sit_on_chair(puppet: Puppet, signals: Signals, *, recline: Float[Array, "F"] | float = 0.0) -> tuple[Prop, ...]:
-    """Sits on a chair whose height suits the subject; the legs change their arrangement.
-
-    Args:
-        puppet: Gets a pelvis and legs.
-        signals: Source of the choices.
-        recline: The pelvis' tilt, radians, negative leans back.
-
-    Returns:
-        The chair.
-    """
-    subject = puppet.subject
-    yaw = signals.uniform(0, 2 * np.pi)
-    spot = signals.uniform(0, 450.0) * _direction(np.float64(signals.uniform(0, 2 * np.pi)))
-    seat_mm = subject.shank_mm + subject.ankle_mm - 45.0 + signals.uniform(-45.0, 35.0)
-    heading = yaw + signals.wander(0.05, 6.0)
-    xy = spot + signals.wander(10.0, 5.0, 2)
-    height = np.full(puppet.num_frames, seat_mm + SEAT_TO_HIP_MM)
-    puppet.place_pelvis(_floor(xy, height), yaw=heading, pitch=recline, roll=signals.wander(0.025, 5.0))
-
-    moves = signals.schedule(signals.uniform(4.0, 9.0), 1.4)
-    habit = [signals.uniform(0.4, 2), signals.uniform(0.1, 1), signals.uniform(0, 1), signals.uniform(0, 1)]
-    arrangement = signals.picks(habit)  # 0 flat, 1 ankles crossed, 2 stretched out, 3 ankle on knee
-    upper = signals.sign()  # which leg lies on top
-    frame = rotation("z", np.float64(yaw))
-    thigh = subject.thigh_mm
-    ankles, poles = {}, {}
-    tall = np.full(NUM_KEYS, subject.ankle_mm)
-    for side, sign in SIDES.items():
-        on_top = sign == upper
-        apart = signals.keys(0.7, 1.9) * subject.hip_mm
-        flat = np.stack([thigh + signals.keys(-140, 190), sign * apart, tall], axis=-1)
-        crossed = np.stack(
-            [thigh + signals.keys(20, 240) + 60 * on_top, -sign * signals.keys(15, 70), tall + 35 * on_top], axis=-1
-        )
-        long = np.stack([thigh + 0.78 * subject.shank_mm + signals.keys(-60, 40), sign * apart * 0.8, tall], axis=-1)
-        knee_height = seat_mm + SEAT_TO_HIP_MM + 70.0
-        rested = np.stack([thigh - 30.0 + 0 * tall, -sign * 0.62 * subject.hip_mm + 0 * tall, tall * 0 + knee_height], axis=-1)
-        options = np.stack([flat, crossed, long, rested if on_top else flat])
-        local = options[arrangement, np.arange(NUM_KEYS)]
-        moving = np.linalg.norm(local[moves.now] - local[moves.before], axis=-1)
-        at = moves.blend(local) + moves.bump()[:, None] * np.minimum(0.2 * moving, 70.0)[:, None] * [0, 0, 1]
-        ankles[side] = np.array([*spot, 0.0]) + apply(np.broadcast_to(frame, (puppet.num_frames, 3, 3)), at)
-        open_knee = np.where((arrangement == 3) & on_top, 1.1, np.where(arrangement == 1, 0.12, 0.25))
-        outward = moves.blend(open_knee + signals.keys(-0.1, 0.2))
-        pole = np.stack([0 * outward + 0.6, sign * outward, 0 * outward + 1.0], axis=-1)
-        poles[side] = pole @ frame.T
-    puppet.place_feet(ankles, poles)
-    return _chair(signals, spot, yaw, seat_mm)
-
-
-def _chair(signals: Signals, spot: Float[Array, "2"], yaw: float, seat_mm: float) -> tuple[Prop, ...]:
-    frame = rotation("z", np.float64(yaw))
-    shade = signals.rng.integers(40, 200)
-    colour = np.clip(shade + signals.rng.integers(-35, 35, 3), 0, 255).astype(np.uint8)
-    half, thick = signals.uniform(190.0, 235.0), signals.uniform(12.0, 30.0)
-    back_mm = signals.uniform(330.0, 520.0)
-    centre = 90.0  # the seat reaches from behind the pelvis to under the thighs
-
-    def box(x: float, y: float, z: float, *half_size: float) -> Prop:
-        at = np.array([*spot, 0.0]) + frame @ np.array([x, y, z])
-        return Prop(centre_mm=at, half_size_mm=np.array(half_size), rotation=frame, colour=tuple(int(c) for c in colour))
-
-    parts = [box(centre, 0.0, seat_mm - thick, half, half, thick)]
-    if signals.chance(0.8):
-        lean = centre - half - 14.0
-        parts.append(box(lean, 0.0, seat_mm + 0.5 * back_mm + 60.0, 14.0, half, 0.5 * back_mm - 40.0))
-        for y in (-half + 20.0, half - 20.0):
-            parts.append(box(lean, y, seat_mm + 20.0, 12.0, 14.0, 100.0))
-    low = (seat_mm - 2 * thick) / 2
-    for x in (centre - half + 20.0, centre + half - 20.0):
-        for y in (-half + 20.0, half - 20.0):
-            parts.append(box(x, y, low, 16.0, 16.0, low))
-    return tuple(parts)

@@ -1,0 +1,232 @@
+"""The `hemlets` command. Heavy imports wait inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hemlets_lib.runs import Run
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="hemlets",
+    help="HEMlets: part-centric heatmap triplets for 3D human pose, to teach, explore and reproduce.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_MOCAP_SUFFIXES = (".amc", ".bvh")
+_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+_DEMO_NOTEBOOKS = ("00", "01", "02", "03")
+_OWN_DATA_NOTEBOOK = "10"
+
+
+class Profile(StrEnum):
+    """How much a notebook computes; the same names as `hemlets_lib.notebooks.PROFILES`."""
+
+    smoke = "smoke"
+    laptop = "laptop"
+    gpu = "gpu"
+    paper = "paper"
+
+
+NotebooksDir = Annotated[
+    Path | None, typer.Option(help="Folder of the notebooks.", show_default="notebooks/ of the checkout")
+]
+RunsDir = Annotated[
+    Path | None, typer.Option(help="Folder that holds the runs.", show_default="runs/ of the checkout")
+]
+
+
+@app.command(
+    epilog="Example:  hemlets demo\n\nExample:  hemlets demo --mocap ~/cmu/subject02 --photos ~/photos"
+)
+def demo(
+    mocap: Annotated[
+        Path | None, typer.Option(help="Folder of motion capture (.amc with its .asf, or .bvh).")
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photographs (.jpg, .png), with or without annotations.")
+    ] = None,
+    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.laptop,
+    notebooks_dir: NotebooksDir = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Execute the first notebooks on the embedded samples, or on your own material."""
+    from hemlets_lib.console import console
+    from hemlets_lib.runs import run_notebooks
+
+    parameters: dict[str, object] = {}
+    if mocap is not None:
+        parameters["mocap_dir"] = _folder_with(mocap, _MOCAP_SUFFIXES, "--mocap")
+    if photos is not None:
+        parameters["photos_dir"] = _folder_with(photos, _PHOTO_SUFFIXES, "--photos")
+    only = [*_DEMO_NOTEBOOKS, _OWN_DATA_NOTEBOOK] if parameters else list(_DEMO_NOTEBOOKS)
+    material = " and ".join(str(folder) for folder in parameters.values()) or "the embedded samples"
+    console.print(f"Notebooks {', '.join(only)} on {material}, profile {profile.value}:")
+    _finish(
+        run_notebooks(
+            profile=profile.value,
+            only=only,
+            parameters=parameters,
+            notebooks_dir=notebooks_dir,
+            runs_dir=runs_dir,
+        )
+    )
+
+
+@app.command(
+    epilog="Example:  hemlets notebooks --profile smoke --only 01,03\n\n"
+    "Example:  hemlets notebooks --param seed=3\n\nExample:  hemlets notebooks --resume latest"
+)
+def notebooks(
+    profile: Annotated[
+        Profile | None, typer.Option(help="How much to compute.", show_default="smoke")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Numbers or names, comma separated.", show_default="all")] = "",
+    resume: Annotated[
+        str | None, typer.Option(help="A run's id, or 'latest': carry on where it stopped.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the notebooks that declare NAME; repeatable.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the outputs into the notebooks, as they are committed.")
+    ] = False,
+    timeout_s: Annotated[
+        float | None, typer.Option(min=1, help="Limit for one notebook, in seconds.", show_default="by profile")
+    ] = None,
+    cell_timeout_s: Annotated[
+        float | None, typer.Option(min=1, help="Limit for one cell, in seconds.")
+    ] = None,
+    notebooks_dir: NotebooksDir = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Execute the notebook suite; leaves executed notebooks, pages and results.json under runs/."""
+    from hemlets_lib.runs import run_notebooks
+
+    _finish(
+        run_notebooks(
+            profile=profile.value if profile else None,
+            only=only.split(","),
+            parameters=_assignments(param) if param else None,
+            resume=resume,
+            write=write,
+            timeout_s=timeout_s,
+            cell_timeout_s=cell_timeout_s,
+            notebooks_dir=notebooks_dir,
+            runs_dir=runs_dir,
+        )
+    )
+
+
+@app.command(epilog="Example:  hemlets doctor")
+def doctor() -> None:
+    """Say what is installed, what will be used, and what is missing with the command that mends it."""
+    from hemlets_lib.doctor import examine, print_report
+
+    if not print_report(examine()):
+        raise typer.Exit(1)
+
+
+def _assignments(entries: list[str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not (equals and name.strip().isidentifier()):
+            raise typer.BadParameter(f"expected NAME=VALUE, got {entry!r}.", param_hint="--param")
+        values[name.strip()] = value
+    return values
+
+
+def _folder_with(folder: Path, suffixes: tuple[str, ...], option: str) -> Path:
+    folder = folder.expanduser().resolve()
+    wanted = ", ".join(suffixes)
+    if not folder.is_dir():
+        raise typer.BadParameter(f"expected a folder with {wanted} files, got {folder}.", param_hint=option)
+    if not any(path.suffix.lower() in suffixes for path in folder.rglob("*")):
+        raise typer.BadParameter(f"no {wanted} file in {folder} or below.", param_hint=option)
+    return folder
+
+
+def _finish(run: Run) -> None:
+    """Print what happened, with the end of each failure's traceback; exit 1 if anything failed."""
+    from rich.table import Table
+
+    from hemlets_lib.console import console, format_seconds
+
+    entries = run.results["notebooks"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("notebook", "status", "time", "memory"):
+        table.add_column(column, justify="right" if column in ("time", "memory") else "left")
+    for _, entry in sorted(entries.items()):
+        colour = "green" if entry["status"] == "ok" else "red"
+        memory = f"{entry['peak_memory_mib']:.0f} MiB" if entry["peak_memory_mib"] else ""
+        status = f"[{colour}]{entry['status']}[/{colour}]"
+        table.add_row(entry["title"], status, format_seconds(entry["wall_time_s"]), memory)
+    console.print()
+    console.print(table)
+    for name, entry in sorted(entries.items()):
+        if entry["error"]:
+            console.print(f"\n[red]{name}[/red]")
+            console.print("\n".join([entry["error"]["summary"], *entry["error"].get("traceback", ())]), markup=False)
+        for address in entry.get("loads_from_network", ()):
+            console.print(f"[yellow]{name}: the page needs the network for {address}[/yellow]")
+    good = sum(entry["status"] == "ok" for entry in entries.values())
+    console.print(f"\n{good} passed, {len(entries) - good} failed")
+    console.print(f"Open {run.index.as_uri()}", markup=False)
+    if not run.ok:
+        raise typer.Exit(1)
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point. Failures become one line: exit 2 for bad usage, 1 for the rest, 130 when interrupted.
+
+    `HEMLETS_DEBUG=1` in the environment shows tracebacks.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail("interrupted. What was finished is kept; `hemlets notebooks --resume latest` carries on.", 130)
+    except Exception as error:
+        if os.environ.get("HEMLETS_DEBUG") == "1":
+            raise
+        message = str(error).strip() or "no message"
+        if _is_usage(error):
+            _fail(message, 2)
+        if not isinstance(error, ValueError | OSError | RuntimeError):  # not meant for the reader: a bug
+            message = f"{type(error).__name__}: {message} (HEMLETS_DEBUG=1 shows where)"
+        _fail(message, 1)
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether the error is about the command line, told without importing the runner for other commands."""
+    module = sys.modules.get("hemlets_lib.notebooks")
+    return module is not None and isinstance(error, module.NotebookUsageError)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    from hemlets_lib.console import error_console
+
+    error_console.print("[red]error:[/red] ", end="")
+    error_console.print(message, markup=False)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""Pictures of poses, heatmaps and triplets, each with words for those who cannot see it.
+
+Static figures are matplotlib's, on white, in Okabe-Ito colours with markers that differ in shape too.
+`show` puts one into a notebook together with its alt text. The 3D viewer is a plotly widget that
+carries such a static picture, which pages without a kernel display in its place.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from hemlets_lib.geometry import crop_to_px
+from hemlets_lib.skeleton import Skeleton
+from hemlets_lib.triplets import UNKNOWN
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import FigureWidget
+
+__all__ = [
+    "SIDE_COLOURS",
+    "draw_image",
+    "draw_map",
+    "draw_pose",
+    "png_bytes",
+    "pose_3d_figure",
+    "pose_figure",
+    "pose_widget",
+    "show",
+    "show_pose_3d",
+    "state_colour",
+    "state_label",
+    "triplet_figure",
+    "triplets_at_a_glance",
+]
+
+# Okabe & Ito, a palette that people with the common colour blindnesses can tell apart.
+# States own vermillion and blue; sides have two others, so that no colour means two things.
+BLUE, GREEN, VERMILLION, PURPLE, CHARCOAL = "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#222222"
+SIDE_COLOURS = {"left": PURPLE, "right": GREEN, "centre": "#555555"}
+SIDE_MARKERS = {"left": "s", "right": "o", "centre": "D"}
+# Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
+POSE_STYLES = (
+    (CHARCOAL, "-", "solid"),
+    (VERMILLION, "--", "dash"),
+    (BLUE, ":", "dot"),
+    (GREEN, "-.", "dashdot"),
+)
+_DPI = 110
+
+Numbers = Tensor | np.ndarray
+
+
+def _array(values: Numbers) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def show(figure: Figure, *, alt: str) -> None:
+    """Display a figure in a notebook with its alternative text, and close it.
+
+    Args:
+        figure: A matplotlib figure; pyplot's or not.
+        alt: What the picture shows, in a sentence or two.
+
+    Raises:
+        ValueError: If the alternative text is empty.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("`alt` must say what the picture shows, got an empty text")
+    display(
+        {"image/png": png_bytes(figure), "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True
+    )
+    plt.close(figure)  # else a notebook would show a pyplot figure a second time
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """A figure as a PNG file's bytes, on white, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight", metadata={"Software": None}
+    )
+    return buffer.getvalue()
+
+
+def side_of(joint: str) -> str:
+    """`left`, `right` or `centre`, read off a joint's name."""
+    prefix = joint.partition("_")[0]
+    return prefix if prefix in ("left", "right") else "centre"
+
+
+def state_label(state: int) -> str:
+    """`+1`, `0`, `-1`, or `?` for a part nobody labelled."""
+    return "?" if state == UNKNOWN else f"{state:+d}" if state else "0"
+
+
+def state_colour(state: int) -> str:
+    """Vermillion where the child is nearer, blue where it is farther, charcoal where neither."""
+    return "#999999" if state == UNKNOWN else VERMILLION if state > 0 else BLUE if state < 0 else CHARCOAL
+
+
+def _edges(skeleton: Skeleton, shown: np.ndarray) -> list[tuple[int, int]]:
+    """The bones between shown joints, and parts where the bones on their way are missing."""
+    bones = [bone for bone in skeleton.bones if shown[list(bone)].all()]
+    attached = {child for _, child in bones}
+    return bones + [part for part in skeleton.parts if shown[list(part)].all() and part[1] not in attached]
+
+
+def draw_image(axes: Axes, image: Numbers, *, title: str = "", grey: bool = False) -> None:
+    """A picture (H, W, 3), its pixel centres on the integers, without ticks.
+
+    Args:
+        axes: Where to draw.
+        image: uint8, or floats in 0 … 1.
+        title: Above the picture.
+        grey: Washed-out grey, as a ground for coloured maps.
+    """
+    pixels = _array(image)
+    if grey:
+        luminance = pixels[..., :3].mean(-1) / (255 if pixels.dtype == np.uint8 else 1)
+        pixels = np.repeat((0.6 + 0.4 * luminance)[..., None], 3, -1)
+    axes.imshow(pixels, interpolation="nearest" if pixels.shape[0] < 100 else "antialiased")
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=9)
+
+
+def draw_pose(
+    axes: Axes,
+    joints_px: Float[Tensor, "J C"] | np.ndarray,
+    skeleton: Skeleton,
+    *,
+    valid: Bool[Tensor, "J"] | np.ndarray | None = None,
+    labels: bool = False,
+    line_width: float = 2.0,
+) -> None:
+    """Bones and joints over a picture: left purple squares, right green circles, middle diamonds.
+
+    Args:
+        axes: Where to draw; pixel coordinates.
+        joints_px: (x, y) in pixels, further coordinates ignored.
+        skeleton: Supplies bones and names.
+        valid: Joints to draw; all where left out.
+        labels: Also write the joints' names.
+        line_width: Of the bones, in points.
+    """
+    joints = _array(joints_px)[:, :2]
+    drawn = np.isfinite(joints).all(-1) if valid is None else _array(valid) & np.isfinite(joints).all(-1)
+    for parent, child in _edges(skeleton, drawn):
+        side = side_of(skeleton.joint_names[child])
+        for width, colour in ((line_width + 1.5, "white"), (line_width, SIDE_COLOURS[side])):
+            axes.plot(*joints[[parent, child]].T, color=colour, lw=width, solid_capstyle="round")
+    for side in SIDE_COLOURS:
+        of_side = [j for j, name in enumerate(skeleton.joint_names) if drawn[j] and side_of(name) == side]
+        axes.scatter(
+            *joints[of_side].T, marker=SIDE_MARKERS[side], s=8 * line_width, zorder=3,
+            color=SIDE_COLOURS[side], edgecolors="white", linewidths=0.6,
+        )  # fmt: skip
+    if labels:
+        for joint in np.flatnonzero(drawn):
+            axes.annotate(
+                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(4, -4),
+                textcoords="offset points", fontsize=6, bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
+            )  # fmt: skip
+
+
+def pose_figure(
+    image: Numbers,
+    joints_crop: Float[Tensor, "J C"],
+    skeleton: Skeleton,
+    *,
+    valid: Bool[Tensor, "J"] | None = None,
+    title: str = "",
+    labels: bool = False,
+) -> Figure:
+    """A crop beside the same crop with its pose drawn on."""
+    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    plain, marked = figure.subplots(1, 2)
+    draw_image(plain, image, title=title)
+    draw_image(marked, image, title="left: purple squares, right: green circles")
+    draw_pose(
+        marked,
+        crop_to_px(torch.as_tensor(joints_crop)[:, :2], image.shape[0]),
+        skeleton,
+        valid=valid,
+        labels=labels,
+    )
+    return figure
+
+
+def _fading(colour: str) -> LinearSegmentedColormap:
+    """From transparent to a colour."""
+    return LinearSegmentedColormap.from_list(colour, [(*to_rgb(colour), 0.0), (*to_rgb(colour), 0.95)])
+
+
+def draw_map(axes: Axes, heatmap: Float[Tensor, "H W"] | np.ndarray, image_size: int, *, colour: str) -> None:
+    """A heatmap laid over a picture of `image_size` pixels, from transparent (0) to `colour` (1)."""
+    edge = (-0.5, image_size - 0.5, image_size - 0.5, -0.5)  # the map's outer edges are the crop's
+    axes.imshow(_array(heatmap), cmap=_fading(colour), vmin=0, vmax=1, extent=edge, interpolation="bilinear")
+    axes.set(xlim=edge[:2], ylim=edge[2:])
+
+
+def _part_title(skeleton: Skeleton, part: int) -> str:
+    return " → ".join(name.replace("_", " ") for name in skeleton.part_names[part])
+
+
+def triplet_figure(
+    image: Numbers,
+    triplet: Float[Tensor, "S H W"],
+    skeleton: Skeleton,
+    part: int,
+    *,
+    state: int,
+    joints_crop: Float[Tensor, "J C"] | None = None,
+) -> Figure:
+    """One part's maps side by side over the picture, the parent marked P and the child C.
+
+    Args:
+        image: The crop, (H, W, 3).
+        triplet: The part's maps, from the most negative.
+        skeleton: Supplies names.
+        part: Which part.
+        state: Its state, for the title.
+        joints_crop: Marks the two ends where given.
+    """
+    count, size = triplet.shape[0], image.shape[0]
+    figure = Figure(figsize=(2.5 * (count + 1), 2.95), layout="constrained")
+    picture, *panels = figure.subplots(1, count + 1)
+    draw_image(picture, image, title=_part_title(skeleton, part))
+    for index, axes in enumerate(panels):
+        level = index - count // 2
+        peak = float(triplet[index].max())
+        draw_image(axes, image, grey=True, title=f"map {state_label(level)}   (highest: {peak:.2f})")
+        draw_map(axes, triplet[index], size, colour=state_colour(level))
+        for spine in axes.spines.values():
+            spine.set(edgecolor=state_colour(level), linewidth=2)
+    if joints_crop is not None:
+        ends = _array(crop_to_px(torch.as_tensor(joints_crop)[list(skeleton.parts[part]), :2], size))
+        for axes in (picture, *panels):
+            for letter, (x, y) in zip("PC", ends, strict=True):
+                axes.annotate(
+                    letter, (x, y), xytext=(7, 7), textcoords="offset points", fontsize=8, weight="bold",
+                    bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.8},
+                )  # fmt: skip
+                axes.plot(x, y, "+", color="black", ms=6)
+    figure.suptitle(f"state {state_label(state)}", fontsize=10, color=state_colour(state), weight="bold")
+    return figure
+
+
+def triplets_at_a_glance(
+    image: Numbers,
+    triplets: Float[Tensor, "K S H W"],
+    skeleton: Skeleton,
+    *,
+    states: Sequence[int] | Tensor,
+    columns: int = 7,
+) -> Figure:
+    """Every part in one panel, its maps blended over the picture by colour.
+
+    Vermillion: maps above the middle (child nearer). Grey: the middle map. Blue: below (child
+    farther). Parts without a known state are left empty.
+    """
+    rows = -(-skeleton.num_parts // columns)
+    figure = Figure(figsize=(1.72 * columns, 2.05 * rows), layout="constrained")
+    for part, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        if part >= skeleton.num_parts:
+            axes.set_axis_off()
+            continue
+        state = int(states[part])
+        draw_image(axes, image, grey=True)
+        count = triplets.shape[1]
+        for index in sorted(range(count), key=lambda i: -abs(i - count // 2), reverse=True):
+            draw_map(axes, triplets[part, index], image.shape[0], colour=state_colour(index - count // 2))
+        axes.set_title(
+            f"{_part_title(skeleton, part)}\n{state_label(state)}", fontsize=7, color=state_colour(state)
+        )
+    return figure
+
+
+def _extent(poses: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, float]:
+    points = np.concatenate([pose[shown] for pose in poses.values()])
+    points = points[np.isfinite(points).all(-1)]
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2, float((high - low).max()) / 2 * 1.08
+
+
+def _plot_space(poses: Mapping[str, Numbers]) -> dict[str, np.ndarray]:
+    """Camera space (right, down, away) to what 3D plots expect: (right, away, up)."""
+    return {name: _array(pose)[:, [0, 2, 1]] * (1, 1, -1) for name, pose in poses.items()}
+
+
+def _shown(poses: Mapping[str, Numbers], skeleton: Skeleton, valid: Numbers | None) -> np.ndarray:
+    if not 1 <= len(poses) <= len(POSE_STYLES):
+        raise ValueError(f"`poses` must hold one to {len(POSE_STYLES)} poses, got {len(poses)}")
+    for name, pose in poses.items():
+        skeleton.check_joints(torch.as_tensor(pose), f"poses[{name!r}]")
+    return np.ones(skeleton.num_joints, bool) if valid is None else _array(valid).astype(bool)
+
+
+def pose_3d_figure(
+    poses: Mapping[str, Numbers],
+    skeleton: Skeleton,
+    *,
+    valid: Numbers | None = None,
+    views: Sequence[tuple[str, float, float]] = (
+        ("as the camera sees it", 0, -90),
+        ("from the side", 5, -5),
+        ("from above", 80, -90),
+    ),
+) -> Figure:
+    """Poses in space from a few sides, a static picture.
+
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw.
+        views: (title, elevation, azimuth) in degrees.
+    """
+    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
+    centre, reach = _extent(placed, shown)
+    figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
+    for column, (title, elevation, azimuth) in enumerate(views):
+        axes: Any = figure.add_subplot(1, len(views), column + 1, projection="3d")
+        for pose, (colour, style, _) in zip(placed.values(), POSE_STYLES, strict=False):
+            for parent, child in _edges(skeleton, shown):
+                side = side_of(skeleton.joint_names[child])
+                tint = SIDE_COLOURS[side] if len(placed) == 1 else colour
+                axes.plot(*pose[[parent, child]].T, style, color=tint, lw=2)
+        for limit, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), centre, strict=True):
+            limit(middle - reach, middle + reach)
+        axes.set_box_aspect((1, 1, 1), zoom=1.25)
+        axes.view_init(elevation, azimuth)
+        axes.set_proj_type("ortho")
+        axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+        axes.set_title(title, fontsize=9)
+    if len(placed) > 1:
+        handles = [
+            mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
+            for name, (colour, style, _) in zip(placed, POSE_STYLES, strict=False)
+        ]
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=len(placed), frameon=False, fontsize=9
+        )
+    return figure
+
+
+def pose_widget(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
+) -> FigureWidget:
+    """The same poses as a plotly widget to turn with the mouse.
+
+    Arguments as in `pose_3d_figure`. Hovering names the joint.
+    """
+    import plotly.graph_objects as go
+
+    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
+    centre, reach = _extent(placed, shown)
+    traces = []
+    for (name, pose), (colour, _, dash) in zip(placed.items(), POSE_STYLES, strict=False):
+        sides = SIDE_COLOURS if len(placed) == 1 else {"": colour}
+        for side, tint in sides.items():
+            path: list[Any] = []
+            for parent, child in _edges(skeleton, shown):
+                if not side or side_of(skeleton.joint_names[child]) == side:
+                    path += [parent, child, None]  # None lifts the pen
+            x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
+            names = ["" if j is None else skeleton.joint_names[j].replace("_", " ") for j in path]
+            traces.append(
+                go.Scatter3d(
+                    x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
+                    hovertemplate="%{text}<br>right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
+                    line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
+                )
+            )  # fmt: skip
+    axis = {"showbackground": False, "gridcolor": "#cccccc", "zerolinecolor": "#cccccc"}
+    ranges = [[middle - reach, middle + reach] for middle in centre]
+    titles = ("right (mm)", "away (mm)", "up (mm)")
+    scene = {
+        f"{letter}axis": {**axis, "range": span, "title": {"text": title}}
+        for letter, span, title in zip("xyz", ranges, titles, strict=True)
+    }
+    layout = go.Layout(
+        scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 0.4, "y": -1.9, "z": 0.35}}},
+        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"}, template="plotly_white",
+    )  # fmt: skip
+    return go.FigureWidget(data=traces, layout=layout)
+
+
+def show_pose_3d(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, alt: str, valid: Numbers | None = None
+) -> None:
+    """Display poses to turn around in JupyterLab; without a kernel, the static picture shows instead.
+
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        alt: What there is to see.
+        valid: Joints to draw.
+    """
+    from IPython.display import display
+
+    figure = pose_3d_figure(poses, skeleton, valid=valid)
+    bundle = pose_widget(poses, skeleton, valid=valid)._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    data = {**data, "image/png": png_bytes(figure), "text/plain": alt}
+    display(data, metadata={"image/png": {"alt": alt}}, raw=True)
