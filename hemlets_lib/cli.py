@@ -104,7 +104,8 @@ def notebooks(
         bool, typer.Option("--write", help="Put the outputs into the notebooks, as they are committed.")
     ] = False,
     timeout_s: Annotated[
-        float | None, typer.Option(min=1, help="Limit for one notebook, in seconds.", show_default="by profile")
+        float | None,
+        typer.Option(min=1, help="Limit for one notebook, in seconds.", show_default="by profile"),
     ] = None,
     cell_timeout_s: Annotated[
         float | None, typer.Option(min=1, help="Limit for one cell, in seconds.")
@@ -179,7 +180,9 @@ def _finish(run: Run) -> None:
     for name, entry in sorted(entries.items()):
         if entry["error"]:
             console.print(f"\n[red]{name}[/red]")
-            console.print("\n".join([entry["error"]["summary"], *entry["error"].get("traceback", ())]), markup=False)
+            console.print(
+                "\n".join([entry["error"]["summary"], *entry["error"].get("traceback", ())]), markup=False
+            )
         for address in entry.get("loads_from_network", ()):
             console.print(f"[yellow]{name}: the page needs the network for {address}[/yellow]")
     good = sum(entry["status"] == "ok" for entry in entries.values())

@@ -91,16 +91,22 @@ def _packages() -> list[Finding]:
     except metadata.PackageNotFoundError:
         missing = Finding("hemlets", "not installed", "missing", _INSTALL)
         return [python, missing]
-    findings = []
+    findings: dict[str, list[Finding]] = {}
     for requirement in requirements:
-        parsed = re.match(r"([\w.-]+)\s*(?:>=\s*([\d.]+))?\s*(?:;.*extra\s*==\s*['\"](\w+)['\"])?", requirement)
+        parsed = re.match(
+            r"([\w.-]+)\s*(?:>=\s*([\d.]+))?\s*(?:;.*extra\s*==\s*['\"](\w+)['\"])?", requirement
+        )
         if parsed is None or parsed[1] == "hemlets":
             continue
         name, lowest, extra = parsed.groups()
-        findings.append(_package(name, lowest, extra))
-    good = [finding for finding in findings if finding.state == "ok"]
-    listed = ", ".join(f"{each.subject} {each.found}" for each in good)
-    return [python, Finding("packages", listed), *(each for each in findings if each.state != "ok")]
+        if extra != "all":
+            findings.setdefault(extra or "library", []).append(_package(name, lowest, extra))
+    report = [python]
+    for group, members in findings.items():
+        listed = ", ".join(f"{each.subject} {each.found}" for each in members if each.state == "ok")
+        report += [Finding(f"packages: {group}", listed or "none")]
+        report += [each for each in members if each.state != "ok"]
+    return report
 
 
 def _package(name: str, lowest: str | None, extra: str | None) -> Finding:
@@ -127,7 +133,9 @@ def _device() -> list[Finding]:
         return []  # reported among the packages
     device = device_summary()
     memory = f", {device['memory_gib']} GiB RAM" if device["memory_gib"] else ""
-    return [Finding("device", f"{device['device']} ({device['name']}), {device['cpu_cores']} CPU cores{memory}")]
+    return [
+        Finding("device", f"{device['device']} ({device['name']}), {device['cpu_cores']} CPU cores{memory}")
+    ]
 
 
 def _kernel() -> Finding:
@@ -186,7 +194,8 @@ def _backbone_weights() -> Finding:
     cached = sorted(path.name for path in folder.glob("resnet*.pth"))
     if cached:
         return Finding("ImageNet weights", ", ".join(cached))
-    remedy = f'"{sys.executable}" -c "import torchvision; torchvision.models.resnet50(weights=\'DEFAULT\')"'
+    load = "import torchvision; torchvision.models.resnet50(weights='IMAGENET1K_V1')"
+    remedy = f'"{sys.executable}" -c "{load}"'
     return Finding("ImageNet weights", f"none in {folder}; backbones start at random", "absent", remedy)
 
 

@@ -93,12 +93,12 @@ def _without_live_outputs(cell: Any) -> Any:
     return cell
 
 
-def _static_bundle(data: Mapping[str, Any]) -> Any:
+def _static_bundle(data: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {kind: content for kind, content in data.items() if kind not in _LIVE_ONLY}
     picture = any(kind.startswith("image/") for kind in kept)
     if picture and "text/html" in kept and network_references(_text(kept["text/html"])):
         del kept["text/html"]
-    return type(data)(kept) if kept else data
+    return kept or data
 
 
 def _text(content: Any) -> str:

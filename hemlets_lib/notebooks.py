@@ -234,7 +234,7 @@ def execute(
     started = time.monotonic()
 
     class Kernel(AsyncKernelManager):  # lets this function see the kernel's process
-        async def start_kernel(self, **kwargs: Any) -> None:
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
             if self.has_trait("transport_encryption") and zmq.has("curve"):
                 self.transport_encryption = "auto"  # without it, kernels warn about plain text
             await super().start_kernel(**kwargs)

@@ -97,7 +97,7 @@ def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         prefixes = [(ours, theirs) for ours, theirs in OFFICIAL_PREFIXES.items() if key.startswith(theirs)]
         if not prefixes:
             raise ValueError(
-                f"`state` must have the official checkpoint's names ({', '.join(OFFICIAL_PREFIXES.values())}), "
+                f"`state` must have the official names ({', '.join(OFFICIAL_PREFIXES.values())}), "
                 f"got {key!r}. Pass the state dict itself, not the file's outer dict."
             )
         ours, theirs = prefixes[0]

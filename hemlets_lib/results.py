@@ -33,7 +33,16 @@ __all__ = [
 RESULTS_VARIABLE = "HEMLETS_RESULTS"
 """Environment variable: the JSON file that `record` adds to."""
 
-_REPORTED_PACKAGES = ("hemlets", "torch", "torchvision", "numpy", "numba", "matplotlib", "plotly", "papermill")
+_REPORTED_PACKAGES = (
+    "hemlets",
+    "torch",
+    "torchvision",
+    "numpy",
+    "numba",
+    "matplotlib",
+    "plotly",
+    "papermill",
+)
 
 
 def record(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

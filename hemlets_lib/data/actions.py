@@ -25,6 +25,7 @@ Props = tuple[Prop, ...]
 Place = tuple[Array, Array | float]  # a wrist's place over time, and its elbow's swivel
 
 PARTS = ("right", "left")
+ARC = 0.22  # how far a hand goes out of its straight way, of the way's length
 
 
 def _other(side: str) -> str:
@@ -72,11 +73,17 @@ def _gaze(
 
 
 def _alternate(
-    schedule: Schedule, picks: Int[Array, "K"], places: Sequence[Place], begin: float = 0.0, end: float = 1.0
+    puppet: Puppet, side: str, schedule: Schedule, picks: Int[Array, "K"], places: Sequence[Place]
 ) -> Place:
-    """Goes from place to place as picked for each segment."""
-    weights = schedule.blend(np.eye(len(places))[picks], begin, end)  # (F, places), rows sum to 1
-    wrist = sum(weights[:, i, None] * place[0] for i, place in enumerate(places))
+    """Goes from place to place as picked for each segment, in an arc that avoids the body."""
+    weights = schedule.blend(np.eye(len(places))[picks])  # (F, places), rows sum to 1
+    wrists = np.stack([place[0] for place in places])  # (places, F, 3)
+    frames = np.arange(puppet.num_frames)
+    step = wrists[picks[schedule.now], frames] - wrists[picks[schedule.before], frames]
+    arc = ARC * np.linalg.norm(step, axis=-1) * schedule.bump()
+    sign = 1 if side == "left" else -1
+    away = puppet.frames["chest"] @ np.array([0.35, 0.94 * sign, 0.0])
+    wrist = np.einsum("fp,pfc->fc", weights, wrists) + arc[:, None] * away
     swivel = sum(weights[:, i] * np.asarray(place[1]) for i, place in enumerate(places))
     return wrist, swivel
 
@@ -182,7 +189,7 @@ def _alternatives(puppet: Puppet, signals: Signals, side: str, rests: Sequence[R
     """Changes between several resting places."""
     schedule = signals.schedule(period_s * signals.uniform(0.7, 1.4), 1.1)
     picks = signals.picks([float(w) for w in signals.rng.uniform(0.2, 1.0, len(rests))])
-    return _alternate(schedule, picks, [rest(puppet, signals, side) for rest in rests])
+    return _alternate(puppet, side, schedule, picks, [rest(puppet, signals, side) for rest in rests])
 
 
 def _swinging(puppet: Puppet, signals: Signals, gait: Gait, side: str, *, size: float = 1.0) -> Place:
@@ -217,12 +224,12 @@ def directions(puppet: Puppet, signals: Signals) -> Props:
     pointing = puppet.near_shoulder(side, reach * np.cos(up) * np.cos(out), reach * np.cos(up) * np.sin(out), reach * np.sin(up))
     busy = signals.picks([signals.uniform(0.7, 1), signals.uniform(0.0, 0.4)])
     places = [(pointing, signals.uniform(-0.2, 0.3)), _by_side(puppet, signals, side)]
-    _put(puppet, side, _alternate(points, busy, places))
+    _put(puppet, side, _alternate(puppet, side, points, busy, places))
     free = _other(side)
     if signals.chance(0.35):  # both hands show the way, or the width of it
         out = 0.3 + 0.5 * points.blend(signals.keys(-0.6, 1.2))
         both = puppet.near_shoulder(free, 0.8 * np.cos(out), 0.8 * np.sin(out), points.blend(signals.keys(-0.5, 0.2)))
-        mixed = _alternate(steps, signals.picks([1.0, 1.0]), [(both, 0.0), _rest(puppet, signals, free)])
+        mixed = _alternate(puppet, free, steps, signals.picks([1.0, 1.0]), [(both, 0.0), _rest(puppet, signals, free)])
         _put(puppet, free, mixed)
     else:
         _put(puppet, free, _rest(puppet, signals, free))
@@ -238,7 +245,7 @@ def discussion(puppet: Puppet, signals: Signals) -> Props:
     size = signals.uniform(0.7, 1.35)
     for side in PARTS:
         places = [_gesturing(puppet, signals, side, size=size), _rest(puppet, signals, side)]
-        _put(puppet, side, _alternate(phrases, signals.picks([1.0, signals.uniform(0.1, 0.8)]), places))
+        _put(puppet, side, _alternate(puppet, side, phrases, signals.picks([1.0, signals.uniform(0.1, 0.8)]), places))
     return ()
 
 
@@ -259,7 +266,7 @@ def eating(puppet: Puppet, signals: Signals) -> Props:
     bowl = puppet.near_shoulder(side, 0.5, signals.uniform(-0.25, 0.05), signals.uniform(-0.6, -0.4))
     if seated and signals.chance(0.4):
         bowl = _in_lap(puppet, signals, side)[0]
-    _put(puppet, side, _alternate(bites, at_mouth, [_at_mouth(puppet, signals, side), (bowl + signals.wander(12.0, 1.5, 3), 0.1)]))
+    _put(puppet, side, _alternate(puppet, side, bites, at_mouth, [_at_mouth(puppet, signals, side), (bowl + signals.wander(12.0, 1.5, 3), 0.1)]))
     free = _other(side)
     holding = puppet.near_shoulder(free, 0.48, signals.uniform(-0.25, 0.0), signals.uniform(-0.6, -0.4)), 0.1
     _put(puppet, free, holding if signals.chance(0.5) else _rest(puppet, signals, free, seated=seated))
@@ -295,7 +302,7 @@ def greeting(puppet: Puppet, signals: Signals) -> Props:
             (open_arm, 0.1),
             rest,
         ]
-        _put(puppet, hand, _alternate(greets, kinds, places))
+        _put(puppet, hand, _alternate(puppet, hand, greets, kinds, places))
     return ()
 
 
@@ -349,7 +356,7 @@ def posing(puppet: Puppet, signals: Signals) -> Props:
             flexed, overhead, _at_chin(puppet, signals, side),
         ]  # fmt: skip
         own = np.where(symmetric, shared, signals.picks([0.9, 0.8, 0.0, 0.9, 0.6, 0.3, 0.3, 0.5]))
-        _put(puppet, side, _alternate(poses, own, places))
+        _put(puppet, side, _alternate(puppet, side, poses, own, places))
     return ()
 
 
@@ -371,7 +378,7 @@ def purchases(puppet: Puppet, signals: Signals) -> Props:
     high = puppet.near_shoulder(side, 0.6, out, 0.55 + lift, frame="upright"), 0.0
     deep = puppet.near_shoulder(side, 0.42, 0.5 * out, -0.85, frame="upright"), 0.0
     near = puppet.near_shoulder(side, 0.62, 0.5 * out, -0.35 + lift), 0.0
-    _put(puppet, side, _alternate(tasks, kinds, [high, deep, near, _before_chest(puppet, signals, side)]))
+    _put(puppet, side, _alternate(puppet, side, tasks, kinds, [high, deep, near, _before_chest(puppet, signals, side)]))
     free = _other(side)
     # A bag hangs from the forearm, from the hand or from the shoulder.
     bags = [
@@ -382,7 +389,7 @@ def purchases(puppet: Puppet, signals: Signals) -> Props:
     ]
     bag = bags[int(signals.rng.integers(3))]
     both = signals.chance(0.5)  # low goods are taken with both hands
-    _put(puppet, free, _alternate(tasks, (both & (kinds == 1)).astype(int), [bag, bags[3]]))
+    _put(puppet, free, _alternate(puppet, free, tasks, (both & (kinds == 1)).astype(int), [bag, bags[3]]))
     return ()
 
 
@@ -403,14 +410,14 @@ def sitting(puppet: Puppet, signals: Signals) -> Props:
         ]  # fmt: skip
         own = np.where(alike, picks[0], picks[number])
         own = np.where((own == 3) & (number == 1) & (picks[0] == 3), 0, own)
-        _put(puppet, side, _alternate(changes, own, places))
+        _put(puppet, side, _alternate(puppet, side, changes, own, places))
     return props
 
 
 def sitting_down(puppet: Puppet, signals: Signals) -> Props:
     """Sits on the floor, on the way down to it, or changes how it sits there."""
     moves, kinds = sit_on_floor(puppet, signals)
-    forward = np.array([0.25, -0.1, 0.3, 0.15, 0.1, 0.05, 0.45, 0.05])[kinds]
+    forward = np.array([0.35, 0.05, 0.55, 0.4, 0.1, 0.1, 0.45, 0.0])[kinds]
     flexion = moves.blend(forward + signals.keys(-0.15, 0.25)) + 0.35 * moves.bump()
     _trunk(puppet, signals, flexion=flexion, twist=moves.blend(signals.keys(-0.35, 0.35)), bend=moves.blend(signals.keys(-0.15, 0.15)))
     _gaze(puppet, signals, pitch=0.2, roam=0.5)
@@ -431,7 +438,7 @@ def sitting_down(puppet: Puppet, signals: Signals) -> Props:
         lap = _in_lap(puppet, signals, side)
         lap = (1 - standing) * lap[0] + standing * hang, lap[1]
         places = [knee, behind, lap, beside, _gesturing(puppet, signals, side, size=0.8)]
-        _put(puppet, side, _alternate(moves, own, places))
+        _put(puppet, side, _alternate(puppet, side, moves, own, places))
     return ()
 
 
@@ -450,7 +457,7 @@ def smoking(puppet: Puppet, signals: Signals) -> Props:
     _gaze(puppet, signals, pitch=signals.uniform(-0.2, 0.15), roam=0.4)
     raised = puppet.near_shoulder(side, 0.35, signals.uniform(0.05, 0.35), signals.uniform(-0.25, 0.05)), signals.uniform(-0.2, 0.3)
     low = _on_thigh(puppet, signals, side) if seated else _by_side(puppet, signals, side)
-    _put(puppet, side, _alternate(draws, picks, [_at_mouth(puppet, signals, side), raised, low]))
+    _put(puppet, side, _alternate(puppet, side, draws, picks, [_at_mouth(puppet, signals, side), raised, low]))
     free = _other(side)
     rests: tuple[Rest, ...] = (_on_thigh, _supporting) if seated else (_in_pocket, _supporting, _by_side)
     _put(puppet, free, _alternatives(puppet, signals, free, rests, period_s=8.0))
@@ -476,7 +483,7 @@ def photo(puppet: Puppet, signals: Signals) -> Props:
         face = puppet.near_head(side, 240.0 if phone else 118.0, 85.0 if phone else 68.0, 25.0 if phone else 2.0) + shake
         chest = puppet.near_shoulder(side, 0.52, -0.18, -0.28) + shake
         low = puppet.near_shoulder(side, 0.5, -0.15, -0.6) + shake
-        _put(puppet, side, _alternate(shots, at_face, [(face, signals.uniform(-0.1, 0.3)), (chest, 0.0), (low, 0.0)]))
+        _put(puppet, side, _alternate(puppet, side, shots, at_face, [(face, signals.uniform(-0.1, 0.3)), (chest, 0.0), (low, 0.0)]))
     return ()
 
 
@@ -506,7 +513,7 @@ def waiting(puppet: Puppet, signals: Signals) -> Props:
             looking if side == watch else low(puppet, signals, side),
             chin,
         ]
-        _put(puppet, side, _alternate(moods, kinds, places))
+        _put(puppet, side, _alternate(puppet, side, moods, kinds, places))
     return props
 
 
@@ -550,7 +557,7 @@ def walk_together(puppet: Puppet, signals: Signals) -> Props:
     for side in PARTS:
         swinging = _swinging(puppet, signals, gait, side, size=0.8)
         picks = signals.picks([1.0, signals.uniform(0.0, 0.5)])
-        _put(puppet, side, _alternate(attention, picks, [swinging, _gesturing(puppet, signals, side)]))
+        _put(puppet, side, _alternate(puppet, side, attention, picks, [swinging, _gesturing(puppet, signals, side)]))
     return ()
 
 

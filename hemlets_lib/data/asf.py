@@ -59,7 +59,8 @@ class Acclaim:
 
 def _sections(path: Path) -> Iterator[tuple[str, int, list[tuple[int, list[str]]]]]:
     """The file cut at its ':keyword' lines: keyword, its line, the lines of words below it."""
-    keyword, start, body = "", 0, []
+    keyword, start = "", 0
+    body: list[tuple[int, list[str]]] = []
     for number, line in read_lines(path):
         if line.startswith("#"):
             continue
@@ -100,7 +101,9 @@ def read_acclaim_skeleton(path: Path) -> Acclaim:
             )
     for bone in skeleton.bones.values():
         if not bone.parent:
-            raise MocapError.at(path, bone.line, expected=f"a place for {bone.name!r} in :hierarchy", got="none")
+            raise MocapError.at(
+                path, bone.line, expected=f"a place for {bone.name!r} in :hierarchy", got="none"
+            )
     skeleton.bones = _parents_first(skeleton)
     return skeleton
 
@@ -211,7 +214,10 @@ def _parents_first(skeleton: Acclaim) -> dict[str, AcclaimBone]:
         ready = [name for name, bone in waiting.items() if bone.parent == "root" or bone.parent in ordered]
         if not ready:
             raise MocapError.at(
-                skeleton.path, None, expected="every bone to hang from the root", got=f"a loop in {sorted(waiting)}"
+                skeleton.path,
+                None,
+                expected="every bone to hang from the root",
+                got=f"a loop in {sorted(waiting)}",
             )
         ordered.update({name: waiting.pop(name) for name in ready})
     return ordered
@@ -266,7 +272,9 @@ def _read_frames(
             numbers.append(int(name))
             continue
         if not numbers:
-            raise MocapError.at(path, line, expected="a frame number before the first bone", got=repr(text[:40]))
+            raise MocapError.at(
+                path, line, expected="a frame number before the first bone", got=repr(text[:40])
+            )
         if name not in moving:
             kind = "a bone without dof" if name in skeleton.bones else "an unknown bone"
             raise MocapError.at(

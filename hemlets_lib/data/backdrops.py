@@ -62,7 +62,9 @@ def backdrop(
     return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
-def _soft_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]) -> Float[np.ndarray, "H W"]:
+def _soft_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]
+) -> Float[np.ndarray, "H W"]:
     """Smooth noise in -1 ... 1: random values on a coarse grid, linear in between."""
     rows, columns = (_interpolation(n, c) for n, c in zip(shape, cells, strict=True))
     return rows @ rng.uniform(-1, 1, cells).astype(np.float32) @ columns.T
@@ -73,9 +75,13 @@ def _interpolation(samples: int, cells: int) -> Float[np.ndarray, "N C"]:
     return np.maximum(0, 1 - np.abs(at - np.arange(cells, dtype=np.float32)))
 
 
-def _coverage(positions: Float[np.ndarray, "N"], low: float, high: float, blur: float = 0.5) -> Float[np.ndarray, "N"]:
+def _coverage(
+    positions: Float[np.ndarray, "N"], low: float, high: float, blur: float = 0.5
+) -> Float[np.ndarray, "N"]:
     """How much of each row or column lies in [low, high], with edges `blur` pixels soft."""
-    return np.clip((positions - low) / (2 * blur) + 0.5, 0, 1) * np.clip((high - positions) / (2 * blur) + 0.5, 0, 1)
+    return np.clip((positions - low) / (2 * blur) + 0.5, 0, 1) * np.clip(
+        (high - positions) / (2 * blur) + 0.5, 0, 1
+    )
 
 
 def _block(
@@ -99,7 +105,9 @@ def _block(
     window += cover * (colour.astype(np.float32) - window)
 
 
-def _disc(canvas: _Canvas, centre: tuple[float, float], radii: tuple[float, float], colour: np.ndarray, blur: float) -> None:
+def _disc(
+    canvas: _Canvas, centre: tuple[float, float], radii: tuple[float, float], colour: np.ndarray, blur: float
+) -> None:
     """Paints a soft-edged ellipse about centre (x, y), in place."""
     height, width = canvas.shape[:2]
     (x, y), (rx, ry) = centre, radii
@@ -114,13 +122,20 @@ def _disc(canvas: _Canvas, centre: tuple[float, float], radii: tuple[float, floa
     window += cover * (colour.astype(np.float32) - window)
 
 
-def _shade_floor(canvas: _Canvas, rng: np.random.Generator, top: float, horizon: float, colour: np.ndarray) -> None:
+def _shade_floor(
+    canvas: _Canvas, rng: np.random.Generator, top: float, horizon: float, colour: np.ndarray
+) -> None:
     """Floor from row `top` down: grain that grows towards the viewer, lighter far away."""
     height, width = canvas.shape[:2]
     rows = np.arange(height, dtype=np.float32)
     nearness = np.clip((rows - horizon) / max(height - horizon, 1), 0, 1)[:, None]
-    texture = 6 * _soft_noise(rng, (height, width), (9, 7)) + rng.normal(0, 3.5, (height, width)).astype(np.float32)
-    floor = colour.astype(np.float32) * (1.1 - 0.25 * nearness)[..., None] + (texture * (0.3 + nearness))[..., None]
+    texture = 6 * _soft_noise(rng, (height, width), (9, 7)) + rng.normal(0, 3.5, (height, width)).astype(
+        np.float32
+    )
+    floor = (
+        colour.astype(np.float32) * (1.1 - 0.25 * nearness)[..., None]
+        + (texture * (0.3 + nearness))[..., None]
+    )
     cover = np.clip(rows - top + 0.5, 0, 1)[:, None, None]
     canvas += cover * (floor - canvas)
 
@@ -137,7 +152,16 @@ def _studio(canvas: _Canvas, rng: np.random.Generator, horizon: float, floor_lin
         x, kind = rng.uniform(0, width), rng.random()
         grey = np.full(3, rng.uniform(25, 90)) * (1 + rng.uniform(-0.1, 0.1, 3))
         if kind < 0.35:  # a lamp stand
-            _block(canvas, (x, horizon - rng.uniform(0.1, 0.5) * height, x + 0.008 * width + 1, floor_line + 0.01 * height), grey)
+            _block(
+                canvas,
+                (
+                    x,
+                    horizon - rng.uniform(0.1, 0.5) * height,
+                    x + 0.008 * width + 1,
+                    floor_line + 0.01 * height,
+                ),
+                grey,
+            )
         elif kind < 0.6:  # a radiator
             w, h = rng.uniform(0.1, 0.22) * width, rng.uniform(0.08, 0.16) * height
             base = floor_line - rng.uniform(0.02, 0.05) * height
@@ -145,7 +169,11 @@ def _studio(canvas: _Canvas, rng: np.random.Generator, horizon: float, floor_lin
                 _block(canvas, (x + bar * w / 8, base - h, x + (bar + 0.6) * w / 8, base), wall * 0.78)
         elif kind < 0.8:  # a screen or a door
             w = rng.uniform(0.12, 0.35) * width
-            _block(canvas, (x, horizon - rng.uniform(0.2, 0.5) * height, x + w, floor_line), wall * rng.uniform(0.5, 1.12))
+            _block(
+                canvas,
+                (x, horizon - rng.uniform(0.2, 0.5) * height, x + w, floor_line),
+                wall * rng.uniform(0.5, 1.12),
+            )
         else:  # a dark case on the floor
             w, h = rng.uniform(0.08, 0.2) * width, rng.uniform(0.05, 0.12) * height
             _block(canvas, (x, floor_line - h, x + w, floor_line + 0.3 * h), grey)
@@ -165,7 +193,13 @@ def _green_screen(canvas: _Canvas, rng: np.random.Generator, horizon: float, flo
     canvas += (12 * _soft_noise(rng, (height, width), (4, 6)))[..., None]
     for _ in range(rng.integers(2, 6)):  # folds of the cloth
         x, w = rng.uniform(0, width), rng.uniform(0.02, 0.07) * width
-        _block(canvas, (x, -9, x + w, floor_line), green * rng.uniform(0.88, 1.1), blur=0.03 * width + 1, opacity=0.6)
+        _block(
+            canvas,
+            (x, -9, x + w, floor_line),
+            green * rng.uniform(0.88, 1.1),
+            blur=0.03 * width + 1,
+            opacity=0.6,
+        )
     _shade_floor(canvas, rng, floor_line, horizon, green * rng.uniform(0.78, 0.95))
     if rng.random() < 0.4:  # where the cloth ends
         edge, left = rng.uniform(0.02, 0.15) * width, rng.random() < 0.5
@@ -184,7 +218,11 @@ def _outdoor(canvas: _Canvas, rng: np.random.Generator, horizon: float, _floor_l
     canvas += (10 * _soft_noise(rng, (height, width), (5, 5)))[..., None]
     blur = 0.006 * width + 0.6
     for _ in range(rng.integers(0, 4)):  # buildings with rows of windows
-        x, w, h = rng.uniform(-0.1, 1) * width, rng.uniform(0.15, 0.4) * width, rng.uniform(0.15, 0.6) * height
+        x, w, h = (
+            rng.uniform(-0.1, 1) * width,
+            rng.uniform(0.15, 0.4) * width,
+            rng.uniform(0.15, 0.6) * height,
+        )
         front = rng.uniform(90, 190) * (1 + rng.uniform(-0.15, 0.15, 3))
         _block(canvas, (x, horizon - h, x + w, floor_line), front, blur=blur)
         for row in range(int(rng.integers(2, 5))):
@@ -192,7 +230,12 @@ def _outdoor(canvas: _Canvas, rng: np.random.Generator, horizon: float, _floor_l
                 left, top = x + w * (0.12 + 0.3 * column), horizon - h * (0.9 - 0.22 * row)
                 _block(canvas, (left, top, left + 0.16 * w, top + 0.1 * h), front * 0.6, blur=blur)
     hedge = np.array([rng.uniform(50, 110), rng.uniform(75, 120), rng.uniform(40, 70)])
-    _block(canvas, (-9, min(horizon, floor_line) - rng.uniform(0.01, 0.05) * height, width + 9, height + 9), hedge, blur=2 * blur)
+    _block(
+        canvas,
+        (-9, min(horizon, floor_line) - rng.uniform(0.01, 0.05) * height, width + 9, height + 9),
+        hedge,
+        blur=2 * blur,
+    )
     for _ in range(rng.integers(1, 6)):  # trees and bushes
         x, r = rng.uniform(-0.05, 1.05) * width, rng.uniform(0.06, 0.2) * width
         leaf = np.array([rng.uniform(35, 90), rng.uniform(65, 120), rng.uniform(25, 60)])

@@ -32,7 +32,7 @@ COLLAR_DROOP = np.radians(20.0)  # shoulders hang below the base of the neck
 FACE_AHEAD = np.radians(38.0)  # the nose joint lies ahead of the neck ...
 CROWN_BEHIND = np.radians(32.0)  # ... and the head's top behind the nose joint
 
-LEG_REACH = 0.998  # of the full length: a leg that is quite straight has no bending plane
+LEG_REACH = 0.9995  # of the full length: a leg that is quite straight has no bending plane
 ARM_REACH = 0.99
 
 # Passive ranges of healthy adults, rounded outwards. A shoulder's flexion and rotation trade places
@@ -58,9 +58,9 @@ _LIMB_DEG = {
     "shoulder_abduction": (-65.0, 90.0),
     "shoulder_rotation": (-180.0, 180.0),
     "elbow_flexion": (0.0, 150.0),
-    "hip_flexion": (-35.0, 140.0),
+    "hip_flexion": (-40.0, 145.0),
     "hip_abduction": (-45.0, 80.0),
-    "hip_rotation": (-80.0, 80.0),
+    "hip_rotation": (-85.0, 95.0),
     "knee_flexion": (0.0, 158.0),
 }
 LIMITS_DEG: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -312,7 +312,7 @@ def reach_limb(
     most_bent = np.radians(LIMITS_DEG[f"{side}_{hinge}_flexion"][1] - 1.0)
     nearest = np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(most_bent))
     farthest = (upper + lower) * (LEG_REACH if limb == "leg" else ARM_REACH)
-    softness = (upper + lower) * (0.003 if limb == "leg" else 0.015)
+    softness = (upper + lower) * (0.0008 if limb == "leg" else 0.015)
     distance = -soft_min(-soft_min(distance, farthest, softness), -nearest, softness)
     distance = np.minimum(distance, farthest)
     flexion = np.arccos(np.clip((distance**2 - upper**2 - lower**2) / (2 * upper * lower), -1, 1))

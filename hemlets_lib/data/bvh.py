@@ -60,7 +60,11 @@ class _Words:
     def take(self, expected: str) -> str:
         if self.at == len(self.words):
             raise MocapError.at(
-                self.path, self.line, expected=expected, got="the end of the file", hint="It may be cut short."
+                self.path,
+                self.line,
+                expected=expected,
+                got="the end of the file",
+                hint="It may be cut short.",
             )
         self.at += 1
         return self.words[self.at - 1][0]

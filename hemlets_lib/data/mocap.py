@@ -97,11 +97,16 @@ def read_mocap(path: str | Path) -> Take:
         MocapError: If the suffix is another, or the file cannot be read.
     """
     path = Path(path)
-    readers = {".amc": read_amc, ".bvh": read_bvh}
-    if path.suffix.lower() not in readers:
-        hint = "Give the motion (.amc); its skeleton is found beside it." if path.suffix.lower() == ".asf" else ""
-        raise MocapError.at(path, None, expected="a file ending in .amc or .bvh", got=repr(path.suffix), hint=hint)
-    return readers[path.suffix.lower()](path)
+    match path.suffix.lower():
+        case ".amc":
+            return read_amc(path)
+        case ".bvh":
+            return read_bvh(path)
+        case suffix:
+            hint = "Give the motion (.amc); its skeleton is found beside it." if suffix == ".asf" else ""
+            raise MocapError.at(
+                path, None, expected="a file ending in .amc or .bvh", got=repr(suffix), hint=hint
+            )
 
 
 def read_amc(
@@ -224,7 +229,9 @@ def _joints(
             rig.path, None, expected="a head bone with a length, square to the line between the hips",
             got=f"{skull!r} ending {up.tolist()} from its start",
         )  # fmt: skip
-    found["nose"] = rig.carry(rig.rest_starts[head] + front / length * (NOSE_FORWARD_MM / unit_mm), head) * unit_mm
+    found["nose"] = (
+        rig.carry(rig.rest_starts[head] + front / length * (NOSE_FORWARD_MM / unit_mm), head) * unit_mm
+    )
     for joint, sources in HEMLETS18.derived.items():
         found[joint] = np.mean([found[source] for source in sources], axis=0)
     return np.stack([found[joint] for joint in HEMLETS18.joint_names], axis=1)
@@ -244,7 +251,10 @@ def _bvh_points(rig: Rig, names: Mapping[str, str]) -> tuple[dict[str, _Point], 
     """Which joint of the file each HEMlets joint is, and the one at the base of the skull."""
     if unknown := sorted(set(names) - set(HEMLETS18.joint_names)):
         raise MocapError.at(
-            rig.path, None, expected=f"`names` of joints out of {', '.join(HEMLETS18.joint_names)}", got=unknown[0]
+            rig.path,
+            None,
+            expected=f"`names` of joints out of {', '.join(HEMLETS18.joint_names)}",
+            got=unknown[0],
         )
     by_plain_name = {_plain(name): name for name in rig.names}
 

@@ -29,13 +29,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageOps
 
+from hemlets_lib.data.sample import joints_box
 from hemlets_lib.skeleton import HEMLETS18, MPII16, Skeleton
 
 __all__ = ["ANNOTATIONS_NAME", "Photo", "PhotoError", "read_photos"]
 
 ANNOTATIONS_NAME = "annotations.json"
 
-_BOX_MARGIN = 1.25  # joints' bounding box to crop, where the file gives no box
 _MPII_CENTRE_SHIFT = 15.0  # pixels per unit of scale, downwards: the head box pulls the centre up
 _MPII_SCALE_MARGIN = 1.25
 _MPII_PX_PER_SCALE = 200.0
@@ -58,11 +58,11 @@ class Photo:
         name: Its file name without suffix.
         dataset: The name of the folder with the annotations.
         joints_px: (x, y), zero where unknown.
-        joints_px_known: Which joints are labelled in the image.
+        joint_valid: Which joints are labelled in the picture; they may be hidden, or outside it.
         box_centre_px: Centre of the square to crop.
         box_side_px: Its side.
         joints_cam_mm: Camera space, zero where unknown; None without 3D labels.
-        joints_cam_known: Which joints are labelled in 3D; None without 3D labels.
+        joints_cam_valid: Which of them are known; None without 3D labels.
         focal_px: Focal lengths (x, y); None without a camera, as are the three below.
         centre_px: Principal point.
         k_radial: Radial distortion k1, k2, k3; zero for a pinhole.
@@ -73,11 +73,11 @@ class Photo:
     name: str
     dataset: str
     joints_px: Float[np.ndarray, "18 2"]
-    joints_px_known: Bool[np.ndarray, "18"]
+    joint_valid: Bool[np.ndarray, "18"]
     box_centre_px: Float[np.ndarray, "2"]
     box_side_px: float
     joints_cam_mm: Float[np.ndarray, "18 3"] | None = None
-    joints_cam_known: Bool[np.ndarray, "18"] | None = None
+    joints_cam_valid: Bool[np.ndarray, "18"] | None = None
     focal_px: Float[np.ndarray, "2"] | None = None
     centre_px: Float[np.ndarray, "2"] | None = None
     k_radial: Float[np.ndarray, "3"] | None = None
@@ -133,7 +133,9 @@ def _read_file(file: Path) -> list[Photo]:
         return [_read_mpii(_Record(file, i, record)) for i, record in enumerate(content)]
     if not isinstance(content, dict) or not {"joint_names", "records"} <= set(content):
         got = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise PhotoError(f"{file}: expected an object with joint_names and records, or MPII's list, got {got}.")
+        raise PhotoError(
+            f"{file}: expected an object with joint_names and records, or MPII's list, got {got}."
+        )
     skeleton = _file_skeleton(file, content["joint_names"])
     if not isinstance(content["records"], list):
         raise PhotoError(f"{file}: expected a list of records, got {type(content['records']).__name__}.")
@@ -145,14 +147,16 @@ def _file_skeleton(file: Path, names: Any) -> Skeleton:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise PhotoError(f"{file}: expected joint_names to be a list of names, got {names!r}.")
     other = _OTHER_NAMES | (_OTHER_NAMES_WITH_HEAD_TOP if "head_top" in names else {})
-    ours = tuple(other.get(name, name) for name in names)
+    ours = tuple(str(other.get(name, name)) for name in names)
     if unknown := sorted(set(ours) - set(HEMLETS18.joint_names)):
         raise PhotoError(
             f"{file}: expected joint_names out of {', '.join(HEMLETS18.joint_names)}, got {', '.join(unknown)}."
         )
     if repeated := sorted({name for name in ours if ours.count(name) > 1}):
         raise PhotoError(f"{file}: expected joint_names used once, got {', '.join(repeated)} again.")
-    return Skeleton(name=file.parent.name, joint_names=ours, parent_names={name: ours[0] for name in ours[1:]})
+    return Skeleton(
+        name=file.parent.name, joint_names=ours, parent_names={name: ours[0] for name in ours[1:]}
+    )
 
 
 class _Record:
@@ -180,7 +184,9 @@ class _Record:
         try:
             array = np.array(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise PhotoError(f"{self.where}: expected `{key}` to be numbers of shape {shape}, got others.") from None
+            raise PhotoError(
+                f"{self.where}: expected `{key}` to be numbers of shape {shape}, got others."
+            ) from None
         if array.shape != shape:
             raise PhotoError(f"{self.where}: expected `{key}` of shape {shape}, got {array.shape}.")
         return array
@@ -212,33 +218,41 @@ def _to_hemlets(
     joints: Float[np.ndarray, "J C"], skeleton: Skeleton, known: Bool[np.ndarray, "J"] | None = None
 ) -> tuple[Float[np.ndarray, "18 C"], Bool[np.ndarray, "18"]]:
     valid = None if known is None else torch.from_numpy(known)
-    mapped, mapped_known = skeleton.remap(torch.from_numpy(joints), HEMLETS18, valid=valid)
-    return mapped.numpy(), mapped_known.numpy()
+    mapped, mapped_valid = skeleton.remap(torch.from_numpy(joints), HEMLETS18, valid=valid)
+    return mapped.numpy(), mapped_valid.numpy()
 
 
 def _read_record(record: _Record, skeleton: Skeleton) -> Photo:
     path = record.image_path()
-    joints_px, px_known = _to_hemlets(record.finite("joints_px", (skeleton.num_joints, 2)), skeleton)
-    joints_cam = cam_known = None
+    joints_px, px_valid = _to_hemlets(record.finite("joints_px", (skeleton.num_joints, 2)), skeleton)
+    joints_cam = cam_valid = None
     if "joints_cam_mm" in record.fields:
-        joints_cam, cam_known = _to_hemlets(record.finite("joints_cam_mm", (skeleton.num_joints, 3)), skeleton)
+        joints_cam, cam_valid = _to_hemlets(
+            record.finite("joints_cam_mm", (skeleton.num_joints, 3)), skeleton
+        )
     camera: dict[str, Float[np.ndarray, "..."]] = {}
     if "camera" in record.fields:
         fields = record.need("camera")
         if not isinstance(fields, dict):
             raise PhotoError(f"{record.where}: expected `camera` to be an object, got {fields!r}.")
-        camera = {"focal_px": record.finite("f_px", (2,), fields), "centre_px": record.finite("c_px", (2,), fields)}
+        camera = {
+            "focal_px": record.finite("f_px", (2,), fields),
+            "centre_px": record.finite("c_px", (2,), fields),
+        }
         for key, size in (("k_radial", 3), ("p_tangential", 2)):
             camera[key] = record.finite(key, (size,), fields) if key in fields else np.zeros(size)
     if "bbox_center_px" in record.fields:
         centre = record.finite("bbox_center_px", (2,))
         side = float(record.finite("bbox_size_px", ()))
     else:
-        low, high = joints_px[px_known].min(axis=0), joints_px[px_known].max(axis=0)
-        centre, side = (low + high) / 2, _BOX_MARGIN * float((high - low).max())
+        try:
+            centre_tensor, side = joints_box(torch.from_numpy(joints_px[px_valid]))
+        except ValueError as error:
+            raise PhotoError(f"{record.where}: {error}") from error
+        centre = centre_tensor.numpy()
     return Photo(
-        path, path.stem, record.file.parent.name, joints_px, px_known, centre, _positive(record, side),
-        joints_cam_mm=joints_cam, joints_cam_known=cam_known, **camera,
+        path, path.stem, record.file.parent.name, joints_px, px_valid, centre, _positive(record, side),
+        joints_cam_mm=joints_cam, joints_cam_valid=cam_valid, **camera,
     )  # fmt: skip
 
 
@@ -253,12 +267,13 @@ def _read_mpii(record: _Record) -> Photo:
             f"{record.where}: expected finite numbers in `joints`, got {joints[at].tolist()} for "
             f"{MPII16.joint_names[at]!r}. Set its joints_vis to 0 if it is unknown."
         )
-    joints_px, px_known = _to_hemlets(joints - 1.0, MPII16, known)
+    joints_px, px_valid = _to_hemlets(joints - 1.0, MPII16, known)
     scale = float(record.finite("scale", ()))
-    centre = record.finite("center", (2,)) + (0.0, _MPII_CENTRE_SHIFT * scale) - 1.0
+    centre = record.finite("center", (2,)) - 1.0
+    centre[1] += _MPII_CENTRE_SHIFT * scale
     side = _MPII_PX_PER_SCALE * _MPII_SCALE_MARGIN * scale
     return Photo(
-        path, path.stem, record.file.parent.name, joints_px, px_known, centre, _positive(record, side)
+        path, path.stem, record.file.parent.name, joints_px, px_valid, centre, _positive(record, side)
     )  # fmt: skip
 
 

@@ -30,9 +30,10 @@ Array = np.ndarray
 # An ellipse about the trunk that wrists stay out of, as fractions of the shoulder's width.
 TRUNK_DEPTH = 1.0
 TRUNK_WIDTH = 1.42
-# Straight out of the middle of an arm's reach, where its elbow's natural side is defined.
-_REST_AIM = np.array([0.66, 0.22, -0.72])
-_REST_ELBOW = np.array([-0.55, 0.62, -0.56])
+# From shoulder to wrist in the middle of an arm's reach, and the side its elbow is on there. Other
+# reaches are turned from this one; the opposite direction, where that fails, is out of reach.
+_REST_AIM = np.array([0.78, -0.12, -0.61])
+_REST_ELBOW = np.array([-0.52, 0.70, -0.48])
 
 
 def _offset(x: Array | float, y: Array | float, z: Array | float) -> Float[Array, "*F 3"]:
@@ -162,7 +163,7 @@ class Puppet:
         return self.near_head(side, 120.0, 55.0, -75.0)
 
     def at_ear(self, side: str) -> Float[Array, "F 3"]:
-        return self.near_head(side, 35.0, 110.0, -45.0)
+        return self.near_head(side, 55.0, 118.0, -45.0)
 
     def on_thigh(self, side: str, *, fraction: Array | float = 0.75, lift_mm: float = 85.0, of: str = "") -> Float[Array, "F 3"]:  # fmt: skip
         """Above a thigh (its own, or that `of` the other side), that fraction of the way to the knee."""
@@ -208,7 +209,7 @@ class Puppet:
         shoulder = self.points[f"{side}_shoulder"]
         aim = normalise(apply(np.swapaxes(chest, -1, -2), wrist_mm - shoulder))
         mirror = np.array([1.0, sign, 1.0])
-        elbow = _carry(normalise(_REST_AIM) * mirror, aim, _REST_ELBOW * mirror)
+        elbow = _carry(normalise(_REST_AIM) * mirror, aim, normalise(_REST_ELBOW) * mirror)
         turn = sign * np.asarray(swivel)
         elbow = _turn_about(aim, elbow, self._zeros() + turn)
         self.angles |= within_limits(

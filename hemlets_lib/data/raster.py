@@ -3,12 +3,13 @@
 One kernel takes a triangle mesh in camera space (mm; x right, y down, z away) and composites it
 over a background. Sample (i, j) of an image supersampled n times lies at pixel
 ((j + 1/2)/n - 1/2, (i + 1/2)/n - 1/2), so that a pixel's centre has whole-numbered coordinates.
+All compiled functions live in this one file: numba's cache on disk watches no other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, cos, exp, floor, sin, sqrt
+from math import ceil, exp, floor, sin, sqrt
 from typing import Any
 
 import numba
@@ -16,11 +17,17 @@ import numpy as np
 
 __all__ = ["MATERIALS", "composite"]
 
-# How a part's surface is coloured; the palette's rows are named in `figure.palettes`.
+Array = np.ndarray  # numba infers shapes and types itself; `composite` says what they are
+
+# How a part's surface is coloured; the palette's rows are named in `tubes`.
 MATERIALS = ("limb", "torso", "head", "shoe", "plain", "box")
 _LIMB, _TORSO, _HEAD, _SHOE, _PLAIN, _BOX = range(len(MATERIALS))
 
 _NEAR_MM = 30.0
+
+# Where, in units of a radius, to look for nearer surfaces round a sample: two rings of eight.
+_TAP_ANGLES = (np.arange(16) % 8 + 0.5 * (np.arange(16) // 8)) * np.pi / 4
+_TAPS = np.stack([np.sin(_TAP_ANGLES), np.cos(_TAP_ANGLES)], -1) * np.repeat([0.45, 1.0], 8)[:, None]
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,14 +45,21 @@ def _smoothstep(low: float, high: float, x: float) -> float:
 
 
 @_compiled
-def _vertex_normals(vertices, faces, signs):
+def _face_normal(vertices: Array, a: int, b: int, c: int, sign: float) -> tuple[float, float, float]:
+    """Normal of the triangle (a, b, c), as long as twice its area."""
+    ux, vx = vertices[b, 0] - vertices[a, 0], vertices[c, 0] - vertices[a, 0]
+    uy, vy = vertices[b, 1] - vertices[a, 1], vertices[c, 1] - vertices[a, 1]
+    uz, vz = vertices[b, 2] - vertices[a, 2], vertices[c, 2] - vertices[a, 2]
+    return sign * (uy * vz - uz * vy), sign * (uz * vx - ux * vz), sign * (ux * vy - uy * vx)
+
+
+@_compiled
+def _vertex_normals(vertices: Array, faces: Array, signs: Array) -> Array:
     """Area-weighted mean of the normals of the faces around each vertex, pointing outward."""
     normals = np.zeros_like(vertices)
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
-        nx, ny, nz = signs[f] * (uy * vz - uz * vy), signs[f] * (uz * vx - ux * vz), signs[f] * (ux * vy - uy * vx)
+        nx, ny, nz = _face_normal(vertices, a, b, c, signs[f])
         for corner in (a, b, c):
             normals[corner, 0] += nx
             normals[corner, 1] += ny
@@ -54,7 +68,9 @@ def _vertex_normals(vertices, faces, signs):
 
 
 @_compiled
-def _rasterise(x, y, inverse_z, faces, inverse_depth, face_at):
+def _rasterise(
+    x: Array, y: Array, inverse_z: Array, faces: Array, inverse_depth: Array, face_at: Array
+) -> None:
     """Fills `inverse_depth` (1/mm, 0 where empty) and `face_at` (-1 where empty)."""
     height, width = inverse_depth.shape
     for f in range(faces.shape[0]):
@@ -86,24 +102,22 @@ def _rasterise(x, y, inverse_z, faces, inverse_depth, face_at):
 
 
 @_compiled
-def _crowding(inverse_depth, i, j, radius):
+def _crowding(inverse_depth: Array, i: int, j: int, radius: float) -> float:
     """How much nearer surfaces crowd round a sample, 0 ... 1: the soft dark seam behind a limb."""
     height, width = inverse_depth.shape
     here = 1.0 / inverse_depth[i, j]
+    nearer_than = 1.0 / (here - 12.0)
     total = 0.0
-    for ring in range(2):
-        r = radius * (0.45 + 0.55 * ring)
-        for k in range(8):
-            angle = (k + 0.5 * ring) * np.pi / 4.0
-            ii, jj = i + int(np.rint(r * sin(angle))), j + int(np.rint(r * cos(angle)))
-            if 0 <= ii < height and 0 <= jj < width and inverse_depth[ii, jj] > 0.0:
-                nearer = here - 1.0 / inverse_depth[ii, jj]
-                total += _smoothstep(12.0, 70.0, nearer) * (1.0 - _smoothstep(250.0, 600.0, nearer))
-    return total / 16.0
+    for k in range(_TAPS.shape[0]):
+        ii, jj = i + round(radius * _TAPS[k, 0]), j + round(radius * _TAPS[k, 1])
+        if 0 <= ii < height and 0 <= jj < width and inverse_depth[ii, jj] > nearer_than:
+            nearer = here - 1.0 / inverse_depth[ii, jj]
+            total += _smoothstep(12.0, 70.0, nearer) * (1.0 - _smoothstep(250.0, 600.0, nearer))
+    return total / _TAPS.shape[0]
 
 
 @_compiled
-def _head_colour(s, t, f, palette, options, colour):
+def _head_colour(s: float, t: float, f: float, palette: Array, options: Array, colour: Array) -> None:
     """Face and hair by place on the head: s to the side, t above the chin, f forward, all in mm."""
     beard, style = options[0], options[1]
     side = abs(s)
@@ -144,7 +158,7 @@ def _head_colour(s, t, f, palette, options, colour):
 
 
 @_compiled
-def _torso_colour(s, t, f, palette, options, colour):
+def _torso_colour(s: float, t: float, f: float, palette: Array, options: Array, colour: Array) -> None:
     """Trousers, shirt and neck by place: t is 1 at the pelvis, 2 mid-spine, 3 shoulders, 4 neck."""
     neckline, pattern = options[0], options[1]
     side = abs(s)
@@ -175,7 +189,10 @@ def _torso_colour(s, t, f, palette, options, colour):
 
 
 @_compiled
-def _surface_colour(material, s, t, f, palette, options, colour):
+def _surface_colour(
+    material: int, s: float, t: float, f: float, palette: Array, options: Array, colour: Array
+) -> None:
+    """Writes into `colour` the paint of a material at a place on its part."""
     if material == _HEAD:
         _head_colour(s, t, f, palette, options, colour)
         return
@@ -204,7 +221,7 @@ def _surface_colour(material, s, t, f, palette, options, colour):
 
 
 @_compiled
-def _floor_light(u, v, camera, plane, spheres, light):
+def _floor_light(u: float, v: float, camera: Array, plane: Array, spheres: Array, light: Array) -> float:
     """What is left of the light on the floor at a pixel, 0 ... 1, with the body taken as spheres."""
     dx, dy = (u - camera[2]) / camera[0], (v - camera[3]) / camera[1]
     down = plane[0] * dx + plane[1] * dy + plane[2]
@@ -220,22 +237,89 @@ def _floor_light(u, v, camera, plane, spheres, light):
             continue
         near = 1.0 - _smoothstep(200.0, 900.0, sqrt(distance2))
         above = max(qx * plane[0] + qy * plane[1] + qz * plane[2], 0.0)
-        distance = sqrt(distance2) + 1e-6
-        ambient *= 1.0 - near * min(0.75 * r * r / (distance2 + 0.3 * r * r) * min(1.0, (above + 0.4 * r) / distance), 0.85)
+        slant = min(1.0, (above + 0.4 * r) / (sqrt(distance2) + 1e-6))
+        ambient *= 1.0 - near * min(0.75 * r * r / (distance2 + 0.3 * r * r) * slant, 0.85)
         along = qx * light[0] + qy * light[1] + qz * light[2]
         if along > 0.0:
             off = sqrt(max(distance2 - along * along, 0.0))
             soft = r + 0.12 * along
+            shadow = 1.0 - _smoothstep(max(0.0, 2.0 * r - soft), soft * 1.15, off)
             fading = 1.0 - _smoothstep(300.0, 1300.0, along)  # other lamps fill in a high limb's shadow
-            direct *= 1.0 - fading * (r / soft) * (1.0 - _smoothstep(max(0.0, 2.0 * r - soft), soft * 1.15, off))
+            direct *= 1.0 - fading * shadow * r / soft
     return 0.25 + 0.45 * ambient + 0.30 * direct
 
 
 @_compiled
+def _shade_samples(
+    x: Array, y: Array, inverse_z: Array, vertices: Array, normals: Array, rest: Array, faces: Array,
+    signs: Array, smooth: Array, face_part: Array, materials: Array, palettes: Array, options: Array,
+    camera: Array, light: Array, plane: Array, floor_known: bool, inverse_depth: Array, face_at: Array, n: int,
+) -> Array:  # fmt: skip
+    """The colour, 0 ... 1, of every sample that a face covers; 0 elsewhere."""
+    samples = np.zeros((*face_at.shape, 3))
+    for si in range(face_at.shape[0]):
+        for sj in range(face_at.shape[1]):
+            f = face_at[si, sj]
+            if f < 0:
+                continue
+            colour = samples[si, sj]
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
+            wb = ((sj - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (si - y[a])) / area
+            wc = ((x[b] - x[a]) * (si - y[a]) - (sj - x[a]) * (y[b] - y[a])) / area
+            z = 1.0 / inverse_depth[si, sj]
+            # Weights that are linear on the surface, not in the picture.
+            wb, wc = wb * inverse_z[b] * z, wc * inverse_z[c] * z
+            wa = 1.0 - wb - wc
+
+            if smooth[f]:
+                nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
+                ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
+                nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+            else:
+                nx, ny, nz = _face_normal(vertices, a, b, c, signs[f])
+            length = sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
+            nx, ny, nz = nx / length, ny / length, nz / length
+
+            px = wa * vertices[a, 0] + wb * vertices[b, 0] + wc * vertices[c, 0]
+            py = wa * vertices[a, 1] + wb * vertices[b, 1] + wc * vertices[c, 1]
+            distance = sqrt(px * px + py * py + z * z)
+            vx, vy, vz = -px / distance, -py / distance, -z / distance  # towards the viewer
+            facing = nx * vx + ny * vy + nz * vz
+
+            part = face_part[f]
+            _surface_colour(
+                materials[part],
+                wa * rest[a, 0] + wb * rest[b, 0] + wc * rest[c, 0],
+                wa * rest[a, 1] + wb * rest[b, 1] + wc * rest[c, 1],
+                wa * rest[a, 2] + wb * rest[b, 2] + wc * rest[c, 2],
+                palettes[part],
+                options[part],
+                colour,
+            )
+
+            towards_light = nx * light[0] + ny * light[1] + nz * light[2]
+            diffuse = max(0.0, (towards_light + 0.2) / 1.2)
+            up = nx * plane[0] + ny * plane[1] + nz * plane[2] if floor_known else -ny
+            ambient = 0.44 + 0.12 * up
+            rim = max(0.0, 1.0 - max(facing, 0.0)) ** 3
+            hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
+            half = max(0.0, (nx * hx + ny * hy + nz * hz) / (sqrt(hx * hx + hy * hy + hz * hz) + 1e-12))
+            gloss = 0.10 * half**24
+
+            open_air = 1.0 - 0.62 * _crowding(inverse_depth, si, sj, 95.0 * camera[0] * n / z)
+            strength = open_air * (ambient + 0.68 * diffuse) * (1.0 - 0.25 * rim)
+            for k in range(3):
+                colour[k] = min(max(colour[k] * strength + gloss * open_air, 0.0), 1.0)
+    return samples
+
+
+@_compiled
 def composite(
-    vertices, rest, faces, signs, smooth, face_part, materials, palettes, options,
-    camera, light, plane, spheres, background, supersample,
-):  # fmt: skip
+    vertices: Array, rest: Array, faces: Array, signs: Array, smooth: Array, face_part: Array,
+    materials: Array, palettes: Array, options: Array, camera: Array, light: Array, plane: Array,
+    spheres: Array, background: Array, supersample: int,
+) -> Array:  # fmt: skip
     """Draws a mesh over a background.
 
     Args:
@@ -286,9 +370,13 @@ def composite(
     face_at = np.full(inverse_depth.shape, -1, dtype=np.int32)
     _rasterise(x, y, inverse_z, faces, inverse_depth, face_at)
     normals = _vertex_normals(vertices, faces, signs)
+    shaded = plane[0] != 0.0 or plane[1] != 0.0 or plane[2] != 0.0
+    samples = _shade_samples(
+        x, y, inverse_z, vertices, normals, rest, faces, signs, smooth, face_part,
+        materials, palettes, options, camera, light, plane, shaded, inverse_depth, face_at, n,
+    )  # fmt: skip
 
     out = np.empty_like(background)
-    shaded = plane[0] != 0.0 or plane[1] != 0.0 or plane[2] != 0.0
     step = 2
     rows, columns = height // step + 2, width // step + 2
     floor_light = np.ones((rows, columns))
@@ -297,7 +385,6 @@ def composite(
             for j in range(columns):
                 floor_light[i, j] = _floor_light(j * step, i * step, camera, plane, spheres, light)
 
-    colour = np.zeros(3)
     total = np.zeros(3)
     for i in range(height):
         for j in range(width):
@@ -314,75 +401,11 @@ def composite(
                 for di in range(n):
                     for dj in range(n):
                         si, sj = (i - i_low) * n + di, (j - j_low) * n + dj
-                        f = face_at[si, sj]
-                        if f < 0:
-                            continue
-                        covered += 1
-                        _shade(
-                            f, si, sj, x, y, inverse_z, vertices, normals, rest, faces, signs, smooth, face_part,
-                            materials, palettes, options, camera, light, plane, shaded, inverse_depth, n, colour,
-                        )  # fmt: skip
-                        for k in range(3):
-                            total[k] += colour[k]
+                        if face_at[si, sj] >= 0:
+                            covered += 1
+                            for k in range(3):
+                                total[k] += samples[si, sj, k]
             for k in range(3):
                 value = (total[k] * 255.0 + (n * n - covered) * background[i, j, k] * remaining) / (n * n)
                 out[i, j, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
     return out
-
-
-@_compiled
-def _shade(
-    f, si, sj, x, y, inverse_z, vertices, normals, rest, faces, signs, smooth, face_part,
-    materials, palettes, options, camera, light, plane, floor_known, inverse_depth, n, colour,
-):  # fmt: skip
-    """Writes into `colour` the colour, 0 ... 1, of face f where it covers a sample."""
-    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-    area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
-    wb = ((sj - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (si - y[a])) / area
-    wc = ((x[b] - x[a]) * (si - y[a]) - (sj - x[a]) * (y[b] - y[a])) / area
-    z = 1.0 / inverse_depth[si, sj]
-    # Weights that are linear on the surface, not in the picture.
-    wb, wc = wb * inverse_z[b] * z, wc * inverse_z[c] * z
-    wa = 1.0 - wb - wc
-
-    if smooth[f]:
-        nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-        ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-        nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
-    else:
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
-        nx, ny, nz = signs[f] * (uy * vz - uz * vy), signs[f] * (uz * vx - ux * vz), signs[f] * (ux * vy - uy * vx)
-    length = sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
-    nx, ny, nz = nx / length, ny / length, nz / length
-
-    px = wa * vertices[a, 0] + wb * vertices[b, 0] + wc * vertices[c, 0]
-    py = wa * vertices[a, 1] + wb * vertices[b, 1] + wc * vertices[c, 1]
-    distance = sqrt(px * px + py * py + z * z)
-    vx, vy, vz = -px / distance, -py / distance, -z / distance  # towards the viewer
-    facing = nx * vx + ny * vy + nz * vz
-
-    part = face_part[f]
-    _surface_colour(
-        materials[part],
-        wa * rest[a, 0] + wb * rest[b, 0] + wc * rest[c, 0],
-        wa * rest[a, 1] + wb * rest[b, 1] + wc * rest[c, 1],
-        wa * rest[a, 2] + wb * rest[b, 2] + wc * rest[c, 2],
-        palettes[part],
-        options[part],
-        colour,
-    )
-
-    towards_light = nx * light[0] + ny * light[1] + nz * light[2]
-    diffuse = max(0.0, (towards_light + 0.2) / 1.2)
-    up = nx * plane[0] + ny * plane[1] + nz * plane[2] if floor_known else -ny
-    ambient = 0.44 + 0.12 * up
-    rim = max(0.0, 1.0 - max(facing, 0.0)) ** 3
-    hx, hy, hz = light[0] + vx, light[1] + vy, light[2] + vz
-    half = max(0.0, (nx * hx + ny * hy + nz * hz) / (sqrt(hx * hx + hy * hy + hz * hz) + 1e-12))
-    gloss = 0.10 * half**24
-
-    open_air = 1.0 - 0.62 * _crowding(inverse_depth, si, sj, 95.0 * camera[0] * n / z)
-    strength = open_air * (ambient + 0.68 * diffuse) * (1.0 - 0.25 * rim)
-    for k in range(3):
-        colour[k] = min(max(colour[k] * strength + gloss * open_air, 0.0), 1.0)

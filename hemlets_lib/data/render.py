@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from hemlets_lib.data.appearance import Appearance, Prop
-from hemlets_lib.data.figure import dress, pose_rings, topology
+from hemlets_lib.data.figure import pose_rings
 from hemlets_lib.data.raster import MATERIALS, composite
+from hemlets_lib.data.tubes import dress, topology
 
 __all__ = ["LIGHT_DIRECTION", "Floor", "render_person"]
 
@@ -52,7 +53,7 @@ def render_person(
         size: (H, W) of the picture.
         appearance: The person's build and clothes.
         background: What lies behind, of that size; left unchanged.
-        props: Boxes in camera space.
+        props: Boxes in camera space. A box's side that reaches behind the camera is left out.
         light_direction: From the person towards the light, camera space, any length.
         floor: A point of the floor and the direction up from it, camera space; with it the body
             shades the floor where the background shows through. Props cast no shadow.
@@ -68,9 +69,13 @@ def render_person(
     joints = _checked_joints(joints_cam_mm)
     focal, centre = np.asarray(focal_px, dtype=np.float64), np.asarray(centre_px, dtype=np.float64)
     if focal.shape != (2,) or not (focal > 0).all() or not np.isfinite(focal).all():
-        raise ValueError(f"`focal_px` must be two positive numbers (fx, fy), got {focal_px!r}. Give both in pixels.")
+        raise ValueError(
+            f"`focal_px` must be two positive numbers (fx, fy), got {focal_px!r}. Give both in pixels."
+        )
     if centre.shape != (2,) or not np.isfinite(centre).all():
-        raise ValueError(f"`centre_px` must be two finite numbers (cx, cy), got {centre_px!r}. Give both in pixels.")
+        raise ValueError(
+            f"`centre_px` must be two finite numbers (cx, cy), got {centre_px!r}. Give both in pixels."
+        )
     height, width = size
     if background.dtype != np.uint8 or background.shape != (height, width, 3):
         raise ValueError(
@@ -88,15 +93,29 @@ def render_person(
 
     shape, dressed = topology(), dress(appearance)
     vertices, spheres = pose_rings(joints, dressed)
-    mesh = [vertices, dressed.rest, shape.faces, shape.signs, np.ones(len(shape.faces), dtype=np.bool_), shape.face_part]
+    mesh = [vertices, dressed.rest, shape.faces, shape.signs, shape.smooth, shape.face_part]
     parts = [dressed.materials, dressed.palettes, dressed.options]
     if props:
-        boxes = [_box(prop, first_vertex=len(vertices) + 24 * k, part=len(parts[0]) + k) for k, prop in enumerate(props)]
-        mesh = [np.concatenate([body, *extra]) for body, *extra in zip(mesh, *(box[:6] for box in boxes), strict=True)]
-        parts = [np.concatenate([body, *extra]) for body, *extra in zip(parts, *(box[6:] for box in boxes), strict=True)]
+        boxes = [
+            _box(prop, first_vertex=len(vertices) + 24 * k, part=len(parts[0]) + k)
+            for k, prop in enumerate(props)
+        ]
+        mesh = [
+            np.concatenate([body, *extra])
+            for body, *extra in zip(mesh, *(box[:6] for box in boxes), strict=True)
+        ]
+        parts = [
+            np.concatenate([body, *extra])
+            for body, *extra in zip(parts, *(box[6:] for box in boxes), strict=True)
+        ]
     plane = np.zeros(4)
     if floor is not None:
         point, up = (np.asarray(vector, dtype=np.float64) for vector in floor)
+        if not (point.shape == up.shape == (3,) and np.isfinite([point, up]).all() and up.any()):
+            raise ValueError(
+                f"`floor` must be a point and a direction other than 0, each (x, y, z), got {floor!r}. "
+                "Give any point of the floor and the direction up from it, in camera space."
+            )
         plane[:3] = up / np.linalg.norm(up)
         plane[3] = plane[:3] @ point
     camera = np.array([*focal, *centre])
@@ -139,7 +158,10 @@ def _box(prop: Prop, *, first_vertex: int, part: int) -> tuple[np.ndarray, ...]:
                 corners.append(corner)
                 rest.append((p, q, 0.0))
             order = (0, 1, 2, 0, 2, 3) if end > 0 else (0, 2, 1, 0, 3, 2)
-            faces += [[at + order[0], at + order[1], at + order[2]], [at + order[3], at + order[4], at + order[5]]]
+            faces += [
+                [at + order[0], at + order[1], at + order[2]],
+                [at + order[3], at + order[4], at + order[5]],
+            ]
     handed = float(np.sign(np.linalg.det(prop.rotation)))
     vertices = (np.array(corners) * prop.half_size_mm) @ prop.rotation.T + prop.centre_mm
     palette = np.zeros((1, 4, 3))

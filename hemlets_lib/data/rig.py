@@ -69,9 +69,7 @@ class Rig:
         return self.starts[:, bone] + self.rotations[:, bone] @ lever
 
 
-def euler_matrix(
-    radians: Float[np.ndarray, "*batch 3"], order: str
-) -> Float[np.ndarray, "*batch 3 3"]:
+def euler_matrix(radians: Float[np.ndarray, "*batch 3"], order: str) -> Float[np.ndarray, "*batch 3 3"]:
     """The product of three rotations about the axes, for column vectors.
 
     Args:

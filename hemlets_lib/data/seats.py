@@ -118,15 +118,18 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
     # (forward, sideways, height) and where the knee points (forward, sideways, up).
     one, zero = np.ones(NUM_KEYS), np.zeros(NUM_KEYS)
     heights = np.stack(
-        [low * one] * 4 + [0.27 * leg * one, low * one, 0.33 * leg + 40 * jitter["tall"], 0.94 * leg + ankle + 10 * jitter["tall"]]
+        [low * one] * 4 + [0.27 * leg * one, low * one, 0.33 * leg + 40 * jitter["tall"], 0.975 * leg + ankle + 10 * jitter["tall"]]
     )
-    tilts = np.radians(np.stack([-12 * one, -18 * one, -20 * one, -18 * one, 2 * one, -12 * one, 12 * one, 2 * one]))
+    tilts = np.radians(np.stack([-18 * one, -22 * one, -32 * one, -28 * one, 2 * one, -12 * one, 12 * one, 2 * one]))
     ankles, poles = {}, {}
     yaw = signals.uniform(0, 2 * np.pi)
     turn = signals.uniform(0.2, 0.9) * jitter["turn"]
     heading = yaw + moves.blend(turn)
     kind = (kinds, np.arange(NUM_KEYS))
-    pelvis_height = moves.blend(heights[kind]) + signals.wander(3.0, 4.0)
+    # Feet go under the body, or out from under it, while it is lifted off them.
+    folds = np.isin(kinds, [KNEELING, SIDEWAYS])
+    folding = (folds[moves.now] | folds[moves.before]) & (kinds[moves.now] != kinds[moves.before])
+    pelvis_height = moves.blend(heights[kind]) + signals.wander(3.0, 4.0) + 0.3 * leg * folding * moves.bump()
     # On the way down the feet stay and the pelvis goes behind them.
     backward = np.array([-260.0, -430.0, -330.0, -380.0, -120.0, -300.0, -150.0, -10.0])[kinds] + 50 * jitter["slide"]
     spot = signals.uniform(0, 400.0) * np.array([np.cos(a := signals.uniform(0, 2 * np.pi)), np.sin(a)])
@@ -138,16 +141,16 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
         near, wide = 60 * jitter["near"] + 30 * jitter[side], 40 * jitter["wide"] + 25 * jitter[side]
         places = [
             (0.36 * leg + 0.4 * near - 40 * inner, -sign * (105 + 25 * inner) + 0 * near, 68 + 12 * inner + zero),  # crossed
-            (0.955 * leg + 0.25 * near, sign * (110 + abs(wide) * 2), 64 + zero),  # stretched
-            (0.5 * leg + near, sign * (120 + wide), ankle + zero),  # knees up
-            (0.5 * leg + near if inner else 0.95 * leg + 0.3 * near, sign * (130 + wide), (ankle if inner else 64.0) + zero),
+            (0.97 * leg + 0.25 * near, sign * (110 + abs(wide) * 2), 64 + zero),  # stretched
+            (0.55 * leg + near, sign * (120 + wide), ankle + zero),  # knees up
+            (0.55 * leg + near if inner else 0.965 * leg + 0.3 * near, sign * (130 + wide), (ankle if inner else 64.0) + zero),
             (-0.06 * leg + 0.2 * near, sign * (75 + 0.5 * wide), 62 + zero),  # kneeling
             (0.36 * leg + near if inner else -0.02 * leg + 0 * near, sign * 60 * inner - which * 0 + (1 - inner) * sign * 330, 66 + zero),
             (0.1 * leg + 0.4 * near, sign * (150 + wide), ankle + 20 + zero),  # squatting
             (0.02 * leg + 0.3 * near, sign * (110 + 0.6 * wide), ankle + zero),  # standing
         ]  # fmt: skip
         knees = [
-            (0.25, 1.0 * sign, 0.35),
+            (0.25, 1.0 * sign, 0.22),
             (0.1, 0.12 * sign, 1.0),
             (0.2, 0.1 * sign, 1.0),
             (0.2, 0.12 * sign, 1.0),
@@ -164,7 +167,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
         ahead = local[:, 0] - backward
         world = np.stack([cos * ahead - sin * local[:, 1] + backward + 250.0, sin * ahead + cos * local[:, 1], local[:, 2]], -1)
         moving = np.linalg.norm(world[moves.now] - world[moves.before], axis=-1)
-        begin, end = (0.0, 0.75) if inner else (0.25, 1.0)
+        begin, end = (0.1, 0.8) if inner else (0.2, 0.9)
         at = moves.blend(world, begin, end)
         at[:, 2] += moves.bump(begin, end) * np.minimum(0.22 * moving, 80.0)
         frame = rotation("z", np.float64(yaw))

@@ -19,8 +19,8 @@ from hemlets_lib.data.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
 __all__ = ["Gait", "stand", "walk"]
 
 Array = np.ndarray
-STANDING_REACH = (0.982, 0.996)  # of a leg's length: the knee is never quite straight
-WALKING_REACH = 0.992
+STANDING_REACH = (0.988, 0.998)  # of a leg's length: the knee is never quite straight
+WALKING_REACH = 0.996
 STANCE_FRACTION = 0.42  # of the gait cycle with the foot flat; the heel leaves the floor after it
 
 
@@ -42,7 +42,7 @@ def _highest_pelvis(
         hip = frame @ np.array([0.0, sign * puppet.subject.hip_mm, 0.0])
         apart = np.linalg.norm(xy + hip[:, :2] - ankles[side][:, :2], axis=-1)
         limits.append(ankles[side][:, 2] + np.sqrt(np.maximum(length**2 - apart**2, 0.2 * length**2)) - hip[:, 2])
-    return soft_min(limits[0], limits[1], 12.0)
+    return soft_min(limits[0], limits[1], 6.0)
 
 
 def stand(
@@ -115,7 +115,7 @@ def stand(
     behind = -30.0 + 0.14 * crouch + 170.0 * np.sin(np.maximum(tilt, 0.0)) + signals.wander(8.0, 2.5)
     xy = xy - behind[:, None] * _direction(yaw)
     # The hip of the leg that carries less hangs lower, and its knee bends.
-    roll = 0.09 * np.tanh(1.5 * sway) * (1 - kneel) + signals.wander(0.012, 4.0)
+    roll = 0.065 * np.tanh(1.5 * sway) * (1 - kneel) + signals.wander(0.012, 4.0)
     frame = rotation("z", yaw) @ rotation("y", tilt) @ rotation("x", -roll)
     height = _highest_pelvis(puppet, xy, frame, ankles, signals.uniform(*STANDING_REACH)) - crouch
     kneeling = 0.98 * puppet.subject.thigh_mm + 45.0
