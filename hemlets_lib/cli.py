@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-
-if TYPE_CHECKING:
-    from hemlets_lib.runs import Run
 
 __all__ = ["app", "main"]
 
@@ -64,7 +62,6 @@ def demo(
 ) -> None:
     """Execute the first notebooks on the embedded samples, or on your own material."""
     from hemlets_lib.console import console
-    from hemlets_lib.runs import run_notebooks
 
     parameters: dict[str, object] = {}
     if mocap is not None:
@@ -74,14 +71,12 @@ def demo(
     only = [*_DEMO_NOTEBOOKS, _OWN_DATA_NOTEBOOK] if parameters else list(_DEMO_NOTEBOOKS)
     material = " and ".join(str(folder) for folder in parameters.values()) or "the embedded samples"
     console.print(f"Notebooks {', '.join(only)} on {material}, profile {profile.value}:")
-    _finish(
-        run_notebooks(
-            profile=profile.value,
-            only=only,
-            parameters=parameters,
-            notebooks_dir=notebooks_dir,
-            runs_dir=runs_dir,
-        )
+    _run_suite(
+        profile=profile.value,
+        only=only,
+        parameters=parameters,
+        notebooks_dir=notebooks_dir,
+        runs_dir=runs_dir,
     )
 
 
@@ -114,20 +109,16 @@ def notebooks(
     runs_dir: RunsDir = None,
 ) -> None:
     """Execute the notebook suite; leaves executed notebooks, pages and results.json under runs/."""
-    from hemlets_lib.runs import run_notebooks
-
-    _finish(
-        run_notebooks(
-            profile=profile.value if profile else None,
-            only=only.split(","),
-            parameters=_assignments(param) if param else None,
-            resume=resume,
-            write=write,
-            timeout_s=timeout_s,
-            cell_timeout_s=cell_timeout_s,
-            notebooks_dir=notebooks_dir,
-            runs_dir=runs_dir,
-        )
+    _run_suite(
+        profile=profile.value if profile else None,
+        only=only.split(","),
+        parameters=_assignments(param) if param else None,
+        resume=resume,
+        write=write,
+        timeout_s=timeout_s,
+        cell_timeout_s=cell_timeout_s,
+        notebooks_dir=notebooks_dir,
+        runs_dir=runs_dir,
     )
 
 
@@ -160,13 +151,28 @@ def _folder_with(folder: Path, suffixes: tuple[str, ...], option: str) -> Path:
     return folder
 
 
-def _finish(run: Run) -> None:
-    """Print what happened, with the end of each failure's traceback; exit 1 if anything failed."""
+def _run_suite(**options: Any) -> None:
+    """Run notebooks and print what happened; exit 1 if anything failed, 130 when interrupted."""
+    from hemlets_lib.console import error_console
+    from hemlets_lib.runs import run_notebooks
+
+    try:
+        run = run_notebooks(**options)
+    except KeyboardInterrupt:
+        error_console.print("Interrupted. `hemlets notebooks --resume latest` carries on from here.")
+        raise typer.Exit(130) from None
+    _print_run(run.results, run.index)
+    if not run.ok:
+        raise typer.Exit(1)
+
+
+def _print_run(results: Mapping[str, Any], index: Path) -> None:
+    """A table, the end of each failure's traceback, and where to look."""
     from rich.table import Table
 
     from hemlets_lib.console import console, format_seconds
 
-    entries = run.results["notebooks"]
+    entries = results["notebooks"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("notebook", "status", "time", "memory"):
         table.add_column(column, justify="right" if column in ("time", "memory") else "left")
@@ -187,9 +193,7 @@ def _finish(run: Run) -> None:
             console.print(f"[yellow]{name}: the page needs the network for {address}[/yellow]")
     good = sum(entry["status"] == "ok" for entry in entries.values())
     console.print(f"\n{good} passed, {len(entries) - good} failed")
-    console.print(f"Open {run.index.as_uri()}", markup=False)
-    if not run.ok:
-        raise typer.Exit(1)
+    console.print(f"Open {index.as_uri()}", markup=False)
 
 
 def _stop(signum: int, frame: object) -> NoReturn:
@@ -197,15 +201,13 @@ def _stop(signum: int, frame: object) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point. Failures become one line: exit 2 for bad usage, 1 for the rest, 130 when interrupted.
+    """Entry point. Failures become one line: exit 2 for bad usage, 1 for the rest.
 
     `HEMLETS_DEBUG=1` in the environment shows tracebacks.
     """
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()
-    except KeyboardInterrupt:
-        _fail("interrupted. What was finished is kept; `hemlets notebooks --resume latest` carries on.", 130)
     except Exception as error:
         if os.environ.get("HEMLETS_DEBUG") == "1":
             raise

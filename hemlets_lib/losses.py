@@ -11,7 +11,7 @@ and 4 sum over maps and cells, Eq. 6 over joints, as printed. The options `map_r
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,6 +37,7 @@ Unit = Literal["cells", "crop"]
 Supervision = Literal["full", "hemlets", "2d", "none"]  # the rows of Table 4, from the last to the first
 
 
+@runtime_checkable
 class Prediction(Protocol):
     """What is needed of a network's output; `model.HEMletsOutput` is one."""
 
@@ -246,7 +247,7 @@ def _check_same(predicted: Tensor, target: Tensor) -> None:
     if predicted.shape != target.shape:
         raise ValueError(
             f"`target` must have the shape of `predicted`, {tuple(predicted.shape)}, "
-            f"got {tuple(target.shape)}. Encode targets with the size, skeleton and variant of the model's config."
+            f"got {tuple(target.shape)}. Encode targets with the size, skeleton and variant of the config."
         )
 
 

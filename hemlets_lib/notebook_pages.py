@@ -254,7 +254,8 @@ _INDEX = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; --ink: #1b1f24; --paper: #f6f7f9; --card: #fff; --soft: #5d6673; --line: #dfe3e8; }}
+:root {{ color-scheme: light dark;
+  --ink: #1b1f24; --paper: #f6f7f9; --card: #fff; --soft: #5d6673; --line: #dfe3e8; }}
 @media (prefers-color-scheme: dark) {{
   :root {{ --ink: #e8eaed; --paper: #15181c; --card: #1f2328; --soft: #9aa4b1; --line: #343a42; }}
 }}
@@ -262,7 +263,8 @@ body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 s
 main {{ max-width: 1080px; margin: 0 auto; padding: 2.5rem 1.5rem; }}
 h1 {{ font-size: 1.5rem; margin: 0 0 .25rem; }}
 header p {{ margin: 0 0 .25rem; color: var(--soft); }}
-.cards {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1.25rem; margin-top: 2rem; }}
+.cards {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr));
+  gap: 1.25rem; margin-top: 2rem; }}
 .card {{ display: block; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   overflow: hidden; color: inherit; text-decoration: none; }}
 a.card:hover, a.card:focus {{ border-color: #0072b2; box-shadow: 0 2px 12px rgb(0 0 0 / 12%); }}

@@ -99,7 +99,8 @@ def _read(path: Path) -> Notebook:
 
     try:
         node = nbformat.read(path, as_version=4)
-        node.metadata.setdefault("kernelspec", {"name": _KERNEL, "language": "python"})
+        kernel = {"name": _KERNEL, "display_name": "Python 3", "language": "python"}
+        node.metadata.setdefault("kernelspec", kernel)
         inspected = papermill.inspect_notebook(node)
     except Exception as error:  # nbformat and papermill raise many kinds for a damaged file
         raise ValueError(f"{path} is not a readable notebook ({type(error).__name__}: {error}).") from error

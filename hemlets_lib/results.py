@@ -173,7 +173,7 @@ def device_summary() -> dict[str, Any]:
     """The hardware that torch would use here.
 
     Returns:
-        `device` ("cuda", "mps" or "cpu"), its `name`, the CPU core count and the memory in GiB (None if unknown).
+        `device` ("cuda", "mps" or "cpu"), its `name`, `cpu_cores`, and `memory_gib` (None if unknown).
     """
     import torch
 

@@ -288,7 +288,7 @@ def _save(run: Run) -> None:
     """Write the record, then the index page that shows it."""
     write_json(run.folder / "results.json", run.results)
     entries = run.results["notebooks"]
-    spent = format_seconds(sum(entry["wall_time_s"] for entry in entries.values()))
+    spent = format_seconds(sum((entry["wall_time_s"] for entry in entries.values()), 0.0))
     good = sum(entry["status"] == "ok" for entry in entries.values())
     origin = run.results["provenance"]
     commit = (origin["git"]["commit"] or "no commit")[:10] + ("*" if origin["git"]["dirty"] else "")

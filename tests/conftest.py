@@ -18,7 +18,9 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from beartype import BeartypeConf, beartype
 
+_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is asked for
 _UNCHECKED_MODULES = {"hemlets_lib.data.raster"}  # numba cannot compile a function wrapped in checks
 _jaxtyped = jaxtyping.jaxtyped
 
@@ -37,16 +39,16 @@ def _patient(function: Callable[..., Any], checked: Callable[..., Any]) -> Calla
     return call
 
 
-def _check_patiently(*, typechecker: Any) -> Callable[[Any], Any]:
+def _check_patiently(**_: Any) -> Callable[[Any], Any]:
     """Stands in for `jaxtyping.jaxtyped`, which the import hook puts on every function and class."""
 
     def decorate(thing: Any) -> Any:
         if thing.__module__ in _UNCHECKED_MODULES or "<locals>" in thing.__qualname__:
             return thing  # inner functions would be wrapped anew at every call of the outer one
         if not isinstance(thing, type):
-            return _patient(thing, _jaxtyped(thing, typechecker=typechecker))
+            return _patient(thing, _jaxtyped(thing, typechecker=_beartype))
         construct = thing.__init__
-        thing = _jaxtyped(thing, typechecker=typechecker)
+        thing = _jaxtyped(thing, typechecker=_beartype)
         if thing.__init__ is not construct:
             thing.__init__ = _patient(construct, thing.__init__)
         return thing

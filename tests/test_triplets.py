@@ -217,43 +217,27 @@ def test_missing_joints_decode_to_unknown():
 
 
 def test_real_frames_return_every_polarity_and_joint(real_samples):
+    """Human3.6M and MPI-INF-3DHP photographs: encode, decode, compare, in every variant."""
     from hemlets_lib.data.photos import read_photos
+    from hemlets_lib.data.samples import sample_from_photo
 
-    seen = 0
-    for photo in read_photos(real_samples):
-        if photo.joints_cam_mm is None:
-            continue
-        seen += 1
-        affine = crop_affine(
-            torch.as_tensor(photo.box_centre_px, dtype=torch.float64),
-            torch.tensor(photo.box_side_px, dtype=torch.float64),
-            256,
-        )
-        joints = torch.as_tensor(photo.joints_cam_mm, dtype=torch.float64)
-        zeros = (torch.zeros(3, dtype=torch.float64), torch.zeros(2, dtype=torch.float64))
-        camera = Camera(
-            torch.as_tensor(photo.focal_px, dtype=torch.float64),
-            torch.as_tensor(photo.centre_px, dtype=torch.float64),
-            zeros[0] if photo.k_radial is None else torch.as_tensor(photo.k_radial, dtype=torch.float64),
-            zeros[1]
-            if photo.p_tangential is None
-            else torch.as_tensor(photo.p_tangential, dtype=torch.float64),
-        )
-        joints_crop = cam_to_crop(joints, camera, affine, size=256, root=HEMLETS18.root)[None]
-        inside = (joints_crop[0, :, :2].abs() < 0.5).all(-1)[None] & torch.as_tensor(photo.joint_valid)[None]
+    photos = [photo for photo in read_photos(real_samples) if photo.joints_cam_mm is not None]
+    assert len(photos) == 8
+    for photo in photos:
+        sample = sample_from_photo(photo, size=256)
+        crop = sample.joints_crop[None]
+        inside = sample.joint_valid[None] & (crop[..., :2].abs() < 0.5).all(-1)
+        heatmaps = render_heatmaps(crop, size=64, valid=inside)
         for variant in VARIANTS:
-            states = part_states(joints, HEMLETS18, variant=variant)[None]
-            maps = encode_triplets(
-                joints_crop, states, skeleton=HEMLETS18, size=64, variant=variant, joint_valid=inside
-            )
-            heatmaps = render_heatmaps(joints_crop, size=64, valid=inside)
-            decoded = decode_triplets(maps, heatmaps, skeleton=HEMLETS18, variant=variant)
-            assert torch.equal(decoded.joint_found, inside)
+            states = part_states(sample.joints_cam_mm[None], HEMLETS18, variant=variant)
+            options = {"skeleton": HEMLETS18, "variant": variant}
+            maps = encode_triplets(crop, states, size=64, joint_valid=inside, **options)
+            decoded = decode_triplets(maps, heatmaps, **options)
             known = part_mask(states, inside, HEMLETS18)
+            assert known.sum() >= 10
+            assert torch.equal(decoded.joint_found, inside)
             assert torch.equal(decoded.states[known], states[known])
-            off = (decoded.joints_crop - joints_crop[..., :2])[inside].abs().max() * 64
-            assert off < 0.5
-    assert seen == 8
+            assert (decoded.joints_crop - crop[..., :2])[inside].abs().max() * 64 < 0.5
 
 
 def test_lifting_an_arm_by_hand(skeleton3):

@@ -1,1 +1,18 @@
-"""Samples, motion, pictures of people, shards."""
+"""Data: one `Sample` contract, and the readers and generators that fill it.
+
+| module | what it gives |
+|---|---|
+| `sample`, `images` | `Sample`, `Batch`, `collate`, `normalise`; pictures and crops |
+| `samples` | `load_samples`: the samples shipped with the project, or labelled photographs |
+| `synthetic`, `cameras` | `SyntheticDataset`: people drawn before Human3.6M's cameras |
+| `motion`, `mocap` | `perform`: the 15 actions; `read_mocap`: real motion capture |
+| `photos` | `read_photos`: folders of labelled photographs |
+| `shards` | `build_shards`, `ShardDataset`, `verify_shards`: samples on disk |
+
+Only the first row is imported here; the others load compiled code or more.
+"""
+
+from hemlets_lib.data.images import crop_image, read_image
+from hemlets_lib.data.sample import Batch, Meta, Sample, collate, make_sample, normalise
+
+__all__ = ["Batch", "Meta", "Sample", "collate", "crop_image", "make_sample", "normalise", "read_image"]

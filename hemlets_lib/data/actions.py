@@ -82,7 +82,7 @@ def _alternate(
     step = wrists[picks[schedule.now], frames] - wrists[picks[schedule.before], frames]
     arc = ARC * np.linalg.norm(step, axis=-1) * schedule.bump()
     sign = 1 if side == "left" else -1
-    away = puppet.frames["chest"] @ np.array([0.35, 0.94 * sign, 0.0])
+    away = puppet.frames["chest"] @ np.array([0.7, 0.7 * sign, 0.1])
     wrist = np.einsum("fp,pfc->fc", weights, wrists) + arc[:, None] * away
     swivel = sum(weights[:, i] * np.asarray(place[1]) for i, place in enumerate(places))
     return wrist, swivel
@@ -154,11 +154,11 @@ def _behind_head(puppet: Puppet, signals: Signals, side: str) -> Place:
 
 
 def _at_mouth(puppet: Puppet, signals: Signals, side: str) -> Place:
-    return puppet.at_mouth(side) + signals.wander(5.0, 0.8, 3), signals.uniform(-0.25, 0.35)
+    return puppet.at_mouth(side) + signals.wander(5.0, 0.8, 3), signals.uniform(-0.5, 0.15)
 
 
 def _at_ear(puppet: Puppet, signals: Signals, side: str) -> Place:
-    return puppet.at_ear(side) + signals.wander(4.0, 1.0, 3), signals.uniform(-0.2, 0.5)
+    return puppet.at_ear(side) + signals.wander(4.0, 1.0, 3), signals.uniform(-0.6, -0.1)
 
 
 def _gesturing(puppet: Puppet, signals: Signals, side: str, *, size: float = 1.0) -> Place:
@@ -194,7 +194,7 @@ def _alternatives(puppet: Puppet, signals: Signals, side: str, rests: Sequence[R
 
 def _swinging(puppet: Puppet, signals: Signals, gait: Gait, side: str, *, size: float = 1.0) -> Place:
     """An arm that swings with the steps."""
-    swing = size * signals.uniform(0.25, 0.55) * gait.swing(side)
+    swing = size * signals.uniform(0.2, 0.48) * gait.swing(side)
     hang = puppet.hanging(
         side,
         flexion=signals.uniform(0.0, 0.12) + swing,
@@ -418,7 +418,7 @@ def sitting_down(puppet: Puppet, signals: Signals) -> Props:
     """Sits on the floor, on the way down to it, or changes how it sits there."""
     moves, kinds = sit_on_floor(puppet, signals)
     forward = np.array([0.35, 0.05, 0.55, 0.4, 0.1, 0.1, 0.45, 0.0])[kinds]
-    flexion = moves.blend(forward + signals.keys(-0.15, 0.25)) + 0.35 * moves.bump()
+    flexion = moves.blend(forward + signals.keys(-0.15, 0.25)) + 0.12 * moves.bump()
     _trunk(puppet, signals, flexion=flexion, twist=moves.blend(signals.keys(-0.35, 0.35)), bend=moves.blend(signals.keys(-0.15, 0.15)))
     _gaze(puppet, signals, pitch=0.2, roam=0.5)
     alike = signals.keys(0, 1) < 0.6
@@ -480,10 +480,10 @@ def photo(puppet: Puppet, signals: Signals) -> Props:
     phone = signals.chance(0.3)  # held out to look at its screen
     shake = signals.wander(3.0, 1.0, 3)
     for side in PARTS:
-        face = puppet.near_head(side, 240.0 if phone else 118.0, 85.0 if phone else 68.0, 25.0 if phone else 2.0) + shake
+        face = puppet.near_head(side, *((240.0, 80.0, -40.0) if phone else (122.0, 74.0, -50.0))) + shake
         chest = puppet.near_shoulder(side, 0.52, -0.18, -0.28) + shake
         low = puppet.near_shoulder(side, 0.5, -0.15, -0.6) + shake
-        _put(puppet, side, _alternate(puppet, side, shots, at_face, [(face, signals.uniform(-0.1, 0.3)), (chest, 0.0), (low, 0.0)]))
+        _put(puppet, side, _alternate(puppet, side, shots, at_face, [(face, signals.uniform(-0.35, 0.15)), (chest, 0.0), (low, 0.0)]))
     return ()
 
 

@@ -106,6 +106,9 @@ class Appearance:
         skin = _SKINS[rng.integers(len(_SKINS))]
         hair = _HAIRS[rng.integers(len(_HAIRS))]
         full = bool(rng.random() < 0.5)
+        hair_odds = [0.02, 0.3, 0.25, 0.43] if full else [0.1, 0.85, 0, 0.05]
+        sleeves = [0.0, rng.uniform(0.2, 0.34), rng.uniform(0.6, 0.75), 0.98]
+        legs = [rng.uniform(0.18, 0.3), rng.uniform(0.38, 0.6), 0.97]
         bare_ankles = bool(rng.random() < 0.35)
         return cls(
             skin=_jitter(skin, 10, rng),
@@ -116,12 +119,12 @@ class Appearance:
             shoes=_jitter(_SHOES[rng.integers(len(_SHOES))], 15, rng),
             soles=_jitter((205, 200, 190), 30, rng),
             socks=skin if bare_ankles else _jitter(_SHOES[rng.integers(len(_SHOES))], 15, rng),
-            sleeve=float(rng.choice([0.0, rng.uniform(0.2, 0.34), rng.uniform(0.6, 0.75), 0.98], p=[0.15, 0.5, 0.1, 0.25])),
-            trouser_length=float(rng.choice([rng.uniform(0.18, 0.3), rng.uniform(0.38, 0.6), 0.97], p=[0.15, 0.3, 0.55])),
+            sleeve=float(rng.choice(sleeves, p=[0.15, 0.5, 0.1, 0.25])),
+            trouser_length=float(rng.choice(legs, p=[0.15, 0.3, 0.55])),
             pattern=get_args(TopPattern)[int(rng.choice(5, p=[0.5, 0.15, 0.15, 0.1, 0.1]))],
             neckline=float(rng.uniform(0, 0.8)),
             looseness=float(rng.uniform(0, 0.9)),
-            hair_style=get_args(HairStyle)[int(rng.choice(4, p=[0.02, 0.3, 0.25, 0.43] if full else [0.1, 0.85, 0, 0.05]))],
+            hair_style=get_args(HairStyle)[int(rng.choice(4, p=hair_odds))],
             beard=bool(not full and rng.random() < 0.35),
             girth=float(np.clip(rng.normal(1.0, 0.09), 0.82, 1.3)),
             bust=float(rng.uniform(0.3, 0.9)) if full else 0.0,
@@ -175,7 +178,8 @@ def _check_rgb(colour: Rgb, name: str) -> None:
     whole = all(isinstance(c, (int, np.integer)) and 0 <= c <= 255 for c in colour)
     if len(colour) != 3 or not whole:
         raise ValueError(
-            f"`{name}` must be three whole numbers in 0 ... 255, got {colour!r}. Give sRGB bytes, not fractions."
+            f"`{name}` must be three whole numbers in 0 ... 255, got {colour!r}. "
+            "Give sRGB bytes, not fractions."
         )
 
 
@@ -199,7 +203,8 @@ _HAIRS: tuple[Rgb, ...] = (
     (28, 24, 24), (48, 34, 26), (84, 56, 36), (128, 92, 56), (186, 152, 98), (150, 146, 142), (112, 50, 28),
 )  # fmt: skip
 _BOTTOMS: tuple[Rgb, ...] = (
-    (40, 46, 66), (62, 76, 108), (30, 30, 34), (96, 86, 70), (128, 120, 100), (78, 84, 66), (110, 44, 44), (150, 150, 152),
+    (40, 46, 66), (62, 76, 108), (30, 30, 34), (96, 86, 70), (128, 120, 100), (78, 84, 66), (110, 44, 44),
+    (150, 150, 152),
 )  # fmt: skip
 _SHOES: tuple[Rgb, ...] = (
     (40, 38, 40),
@@ -213,42 +218,45 @@ _SHOES: tuple[Rgb, ...] = (
 OUTFITS: Mapping[str, Appearance] = MappingProxyType(
     {
         "S1": Appearance(
-            skin=(208, 158, 130), hair=(44, 32, 28), top=(70, 52, 66), bottoms=(52, 62, 138), shoes=(52, 50, 48),
-            socks=(208, 158, 130), sleeve=0.2, trouser_length=0.27, hair_style="bun", girth=0.97, bust=0.6,
-            hip_breadth=1.1, looseness=0.25, neckline=0.2,
+            skin=(208, 158, 130), hair=(44, 32, 28), top=(70, 52, 66), bottoms=(52, 62, 138),
+            shoes=(52, 50, 48), socks=(208, 158, 130), sleeve=0.2, trouser_length=0.27, hair_style="bun",
+            girth=0.97, bust=0.6, hip_breadth=1.1, looseness=0.25, neckline=0.2,
         ),
         "S5": Appearance(
-            skin=(222, 176, 148), hair=(30, 26, 30), top=(44, 92, 122), bottoms=(40, 40, 48), shoes=(86, 66, 50),
-            socks=(222, 176, 148), sleeve=0.0, trouser_length=0.5, hair_style="long", girth=0.93, bust=0.5,
-            hip_breadth=1.05, looseness=0.1, neckline=0.7,
+            skin=(222, 176, 148), hair=(30, 26, 30), top=(44, 92, 122), bottoms=(40, 40, 48),
+            shoes=(86, 66, 50), socks=(222, 176, 148), sleeve=0.0, trouser_length=0.5, hair_style="long",
+            girth=0.93, bust=0.5, hip_breadth=1.05, looseness=0.1, neckline=0.7,
         ),
         "S6": Appearance(
-            skin=(196, 142, 112), hair=(120, 84, 50), top=(92, 128, 74), top_detail=(216, 214, 190), pattern="stripes",
-            bottoms=(126, 116, 94), shoes=(96, 64, 44), socks=(70, 66, 60), sleeve=0.97, trouser_length=0.97,
-            girth=1.05, looseness=0.6, neckline=0.0, beard=True,
+            skin=(196, 142, 112), hair=(120, 84, 50), top=(92, 128, 74), top_detail=(216, 214, 190),
+            pattern="stripes", bottoms=(126, 116, 94), shoes=(96, 64, 44), socks=(70, 66, 60), sleeve=0.97,
+            trouser_length=0.97, girth=1.05, looseness=0.6, neckline=0.0, beard=True,
         ),
         "S7": Appearance(
-            skin=(214, 162, 130), hair=(34, 28, 26), top=(196, 44, 40), bottoms=(36, 110, 92), shoes=(116, 40, 44),
-            soles=(226, 224, 220), socks=(214, 162, 130), sleeve=0.0, trouser_length=0.46, hair_style="bun", girth=0.96,
-            bust=0.7, hip_breadth=1.06, looseness=0.2, neckline=0.9,
+            skin=(214, 162, 130), hair=(34, 28, 26), top=(196, 44, 40), bottoms=(36, 110, 92),
+            shoes=(116, 40, 44), soles=(226, 224, 220), socks=(214, 162, 130), sleeve=0.0,
+            trouser_length=0.46, hair_style="bun", girth=0.96, bust=0.7, hip_breadth=1.06, looseness=0.2,
+            neckline=0.9,
         ),
         "S8": Appearance(
-            skin=(200, 150, 122), hair=(36, 30, 28), top=(206, 204, 206), top_detail=(70, 72, 84), pattern="panel",
-            bottoms=(34, 36, 50), shoes=(36, 36, 38), socks=(34, 34, 36), sleeve=0.24, trouser_length=0.33,
-            girth=1.0, looseness=0.35, neckline=0.1,
+            skin=(200, 150, 122), hair=(36, 30, 28), top=(206, 204, 206), top_detail=(70, 72, 84),
+            pattern="panel", bottoms=(34, 36, 50), shoes=(36, 36, 38), socks=(34, 34, 36), sleeve=0.24,
+            trouser_length=0.33, girth=1.0, looseness=0.35, neckline=0.1,
         ),
         "S9": Appearance(
-            skin=(150, 102, 74), hair=(26, 22, 22), top=(222, 168, 52), top_detail=(48, 46, 58), pattern="band",
-            bottoms=(64, 82, 118), shoes=(222, 220, 214), socks=(222, 220, 214), sleeve=0.68, trouser_length=0.97,
-            hair_style="bald", girth=1.14, looseness=0.5, neckline=0.05, beard=True,
+            skin=(150, 102, 74), hair=(26, 22, 22), top=(222, 168, 52), top_detail=(48, 46, 58),
+            pattern="band", bottoms=(64, 82, 118), shoes=(222, 220, 214), socks=(222, 220, 214),
+            sleeve=0.68, trouser_length=0.97, hair_style="bald", girth=1.14, looseness=0.5, neckline=0.05,
+            beard=True,
         ),
         "S11": Appearance(
-            skin=(228, 186, 160), hair=(176, 138, 84), top=(122, 84, 150), top_detail=(228, 206, 224), pattern="yoke",
-            bottoms=(152, 150, 148), shoes=(58, 74, 112), soles=(232, 230, 226), socks=(150, 60, 70), sleeve=0.3,
-            trouser_length=0.72, girth=0.9, looseness=0.7, neckline=0.4,
+            skin=(228, 186, 160), hair=(176, 138, 84), top=(122, 84, 150), top_detail=(228, 206, 224),
+            pattern="yoke", bottoms=(152, 150, 148), shoes=(58, 74, 112), soles=(232, 230, 226),
+            socks=(150, 60, 70), sleeve=0.3, trouser_length=0.72, girth=0.9, looseness=0.7, neckline=0.4,
         ),
     }
 )  # fmt: skip
-"""One fixed outfit for each Human3.6M subject; the two test subjects (S9, S11) resemble no training subject."""
+"""One fixed outfit for each Human3.6M subject; the two test subjects (S9, S11) resemble no
+training subject."""
 
 assert {field.name for field in fields(Appearance)} >= {*_RANGES, *_COLOURS}

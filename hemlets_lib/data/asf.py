@@ -279,7 +279,7 @@ def _read_frames(
             kind = "a bone without dof" if name in skeleton.bones else "an unknown bone"
             raise MocapError.at(
                 path, line, expected=f"a moving bone of {skeleton.path.name}", got=f"{kind} {name!r}",
-                hint="The .asf may belong to another subject.",
+                hint="The .asf may belong to another subject, or the file may be cut short.",
             )  # fmt: skip
         if len(rows[name]) == len(numbers):
             raise MocapError.at(path, line, expected=f"{name!r} once in frame {numbers[-1]}", got="it twice")

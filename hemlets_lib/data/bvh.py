@@ -152,7 +152,8 @@ def _read_motion(
             line = lines[place][0] if place < len(lines) else None
             raise MocapError.at(path, line, expected=f"{keyword.capitalize()!r} after MOTION", got=got)
         line, text = lines[place]
-        (header[keyword],) = parse_numbers(path, line, text[len(keyword):].split(), count=1, what=keyword)  # fmt: skip
+        value = text[len(keyword) :].split()
+        (header[keyword],) = parse_numbers(path, line, value, count=1, what=keyword)
     announced, seconds = header["frames:"], header["frame time:"]
     if seconds <= 0:
         raise MocapError.at(path, lines[1][0], expected="a frame time above 0", got=f"{seconds:g}")

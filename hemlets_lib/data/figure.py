@@ -166,7 +166,7 @@ def _controls(
                 sole = end + 44 * scale * lower
                 points[f"{name}_foot"] = [sole - 62 * scale * ahead, sole + 190 * scale * ahead]
                 sides[f"{name}_foot"] = [outward, outward]
-    stacked, stacked_sides = (
+    all_points, all_sides = (
         np.array([vector for tube in TUBES for vector in of[tube.name]]) for of in (points, sides)
     )
-    return stacked, stacked_sides, scale, *ratios
+    return all_points, all_sides, scale, ratios[0], ratios[1]

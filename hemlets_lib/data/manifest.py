@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "LOCK_NAME",
     "MANIFEST_NAME",
     "check_identity",
     "locked",
@@ -28,7 +29,7 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 _FORMAT = "hemlets-shards"
 _FORMAT_VERSION = 1
-_LOCK_NAME = ".building.lock"
+LOCK_NAME = ".building.lock"
 _PACKAGES = ("hemlets", "numpy", "numba", "pillow", "torch", "datasets")
 _KEYS = {"format", "format_version", "complete", "identity", "num_rows", "shards"}
 
@@ -149,7 +150,7 @@ def locked(root: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # comes with torch and `datasets`
 
-    lock = FileLock(root / _LOCK_NAME)
+    lock = FileLock(root / LOCK_NAME)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

@@ -262,7 +262,8 @@ def _bvh_points(rig: Rig, names: Mapping[str, str]) -> tuple[dict[str, _Point], 
         name = names.get(joint) or by_plain_name.get(usual, usual)
         if name not in rig.names:
             raise MocapError.at(
-                rig.path, None, expected=f"a joint {name!r} for {joint!r}", got=f"joints {', '.join(rig.names)}",
+                rig.path, None, expected=f"a joint {name!r} for {joint!r}",
+                got=f"joints {', '.join(rig.names)}",
                 hint=f"Say which one it is: names={{{joint!r}: ...}}.",
             )  # fmt: skip
         return name

@@ -150,7 +150,8 @@ def _file_skeleton(file: Path, names: Any) -> Skeleton:
     ours = tuple(str(other.get(name, name)) for name in names)
     if unknown := sorted(set(ours) - set(HEMLETS18.joint_names)):
         raise PhotoError(
-            f"{file}: expected joint_names out of {', '.join(HEMLETS18.joint_names)}, got {', '.join(unknown)}."
+            f"{file}: expected joint_names out of {', '.join(HEMLETS18.joint_names)}, "
+            f"got {', '.join(unknown)}."
         )
     if repeated := sorted({name for name in ours if ours.count(name) > 1}):
         raise PhotoError(f"{file}: expected joint_names used once, got {', '.join(repeated)} again.")

@@ -160,10 +160,10 @@ class Puppet:
         return self.near_shoulder(side, forward, out, -down * np.cos(abduction), frame="upright")
 
     def at_mouth(self, side: str) -> Float[Array, "F 3"]:
-        return self.near_head(side, 120.0, 55.0, -75.0)
+        return self.near_head(side, 115.0, 50.0, -100.0)
 
     def at_ear(self, side: str) -> Float[Array, "F 3"]:
-        return self.near_head(side, 55.0, 118.0, -45.0)
+        return self.near_head(side, 45.0, 122.0, -55.0)
 
     def on_thigh(self, side: str, *, fraction: Array | float = 0.75, lift_mm: float = 85.0, of: str = "") -> Float[Array, "F 3"]:  # fmt: skip
         """Above a thigh (its own, or that `of` the other side), that fraction of the way to the knee."""
@@ -201,6 +201,10 @@ class Puppet:
         sign = SIDES[side]
         chest = self.frames["chest"]
         wrist_mm = wrist_mm if through else self._clear_of_trunk(wrist_mm)
+        # A fist cannot come quite to its own shoulder: such places are moved to before it.
+        close = np.linalg.norm(wrist_mm - self.points[f"{side}_shoulder"], axis=-1) / self.subject.arm_mm
+        ahead = chest @ np.array([0.9, 0.2 * sign, -0.4])
+        wrist_mm = wrist_mm + (0.03 * np.logaddexp(0.0, (0.30 - close) / 0.03) * self.subject.arm_mm)[:, None] * ahead
         aim = apply(np.swapaxes(chest, -1, -2), wrist_mm - self.points[f"{side}_shoulder"]) / self.subject.arm_mm
         lift = aim[:, 2] + 0.25
         self.angles[f"{side}_collar_elevation"] = np.radians(26.0) * 0.15 * np.logaddexp(0.0, lift / 0.15)

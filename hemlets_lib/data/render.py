@@ -148,7 +148,9 @@ def _checked_joints(joints_cam_mm: Float[np.ndarray, "18 3"]) -> Float[np.ndarra
 
 def _box(prop: Prop, *, first_vertex: int, part: int) -> tuple[np.ndarray, ...]:
     """A prop as vertices, rest coordinates, triangles, signs, smooth flags, parts; then its paint."""
-    corners, rest, faces = [], [], []
+    corners: list[np.ndarray] = []
+    rest: list[tuple[float, float, float]] = []
+    faces: list[list[int]] = []
     for axis in range(3):
         for end in (-1.0, 1.0):
             at = first_vertex + len(corners)

@@ -42,6 +42,7 @@ __all__ = [
     "label_sample",
     "make_sample",
     "normalise",
+    "resize_sample",
 ]
 
 # Colour statistics of ImageNet, which the backbones' weights expect (torchvision's models).
@@ -155,13 +156,14 @@ def _unknown_camera() -> Camera:
 
 
 def joints_box(
-    joints_px: Float[Tensor, "J 2"], *, margin: float = BOX_MARGIN
+    joints_px: Float[Tensor, "J 2"], *, margin: float = BOX_MARGIN, least_room_px: float = 0.0
 ) -> tuple[Float[Tensor, "2"], float]:
     """The square box about the joints: its middle, and `margin` times their longer extent as its side.
 
     Args:
         joints_px: In the picture; rows that are not finite do not count.
         margin: Room for hands, feet and hair, which lie beyond the joints.
+        least_room_px: Room on each side at least; a crouching person's hands are as long as ever.
 
     Raises:
         ValueError: If fewer than two joints are known, or all lie in one point.
@@ -173,7 +175,7 @@ def joints_box(
             f"`joints_px` must hold at least two different known joints to make a box, got {len(known)} known. "
             "Pass the data set's own box instead."
         )
-    return (known.amax(0) + known.amin(0)) / 2, margin * extent
+    return (known.amax(0) + known.amin(0)) / 2, max(margin * extent, extent + 2 * least_room_px)
 
 
 def label_sample(
@@ -328,3 +330,19 @@ def normalise(images: Tensor) -> Float[Tensor, "B 3 H W"]:
     mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None]
     std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None]
     return (images.float() / _LARGEST_GREY_LEVEL - mean) / std
+
+
+def resize_sample(sample: Sample, size: int) -> Sample:
+    """The same crop with another number of pixels; crop-space labels do not change.
+
+    Raises:
+        ValueError: If `size` is not positive.
+    """
+    if size < 1:
+        raise ValueError(f"`size` must be a positive number of pixels, got {size}")
+    if size == sample.size:
+        return sample
+    middle = torch.full((2,), (sample.size - 1) / 2, dtype=torch.float64)
+    change = crop_affine(middle, torch.tensor(float(sample.size), dtype=torch.float64), size)
+    affine = change[:, :2] @ sample.affine.double() + torch.nn.functional.pad(change[:, 2:], (2, 0))
+    return replace(sample, image=crop_image(sample.image, change.numpy(), size), affine=affine.float())

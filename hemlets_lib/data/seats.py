@@ -14,6 +14,7 @@ from hemlets_lib.data.stances import _direction, _floor
 __all__ = ["sit_on_chair", "sit_on_floor"]
 
 Array = np.ndarray
+KNEE_CLEARANCE_MM = 45.0  # a knee's joint over the floor that it rests on
 SEAT_TO_HIP_MM = 92.0  # from the seat's top to the hip joints
 CROSSED, STRETCHED, KNEES_UP, ONE_KNEE_UP, KNEELING, SIDEWAYS, SQUAT, STAND = range(8)
 
@@ -53,7 +54,7 @@ def sit_on_chair(puppet: Puppet, signals: Signals, *, recline: Float[Array, "F"]
         crossed = np.stack(
             [thigh + signals.keys(20, 240) + 60 * on_top, -sign * signals.keys(15, 70), tall + 35 * on_top], axis=-1
         )
-        long = np.stack([thigh + 0.78 * subject.shank_mm + signals.keys(-60, 40), sign * apart * 0.8, tall], axis=-1)
+        long = np.stack([thigh + 0.6 * subject.shank_mm + signals.keys(-60, 40), sign * apart * 0.8, tall], axis=-1)
         knee_height = seat_mm + SEAT_TO_HIP_MM + 70.0
         rested = np.stack([thigh - 30.0 + 0 * tall, -sign * 0.62 * subject.hip_mm + 0 * tall, tall * 0 + knee_height], axis=-1)
         options = np.stack([flat, crossed, long, rested if on_top else flat])
@@ -144,7 +145,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
             (0.97 * leg + 0.25 * near, sign * (110 + abs(wide) * 2), 64 + zero),  # stretched
             (0.55 * leg + near, sign * (120 + wide), ankle + zero),  # knees up
             (0.55 * leg + near if inner else 0.965 * leg + 0.3 * near, sign * (130 + wide), (ankle if inner else 64.0) + zero),
-            (-0.06 * leg + 0.2 * near, sign * (75 + 0.5 * wide), 62 + zero),  # kneeling
+            (-0.045 * leg + 0.1 * near, sign * (75 + 0.5 * wide), 62 + zero),  # kneeling
             (0.36 * leg + near if inner else -0.02 * leg + 0 * near, sign * 60 * inner - which * 0 + (1 - inner) * sign * 330, 66 + zero),
             (0.1 * leg + 0.4 * near, sign * (150 + wide), ankle + 20 + zero),  # squatting
             (0.02 * leg + 0.3 * near, sign * (110 + 0.6 * wide), ankle + zero),  # standing
@@ -173,7 +174,10 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
         frame = rotation("z", np.float64(yaw))
         ankles[side] = np.array([*spot, 0.0]) + at @ frame.T
         poles[side] = apply(rotation("z", heading), normalise(moves.blend(pole, begin, end)))
-    pitch = moves.blend(tilts[kind]) + signals.wander(0.03, 5.0) + 0.5 * moves.bump()
-    puppet.place_pelvis(np.concatenate([xy, pelvis_height[:, None]], 1), yaw=heading, pitch=pitch)
-    puppet.place_feet(ankles, poles)
+    pitch = moves.blend(tilts[kind]) + signals.wander(0.03, 5.0) + 0.3 * moves.bump()
+    for _ in range(3):  # a body that rests on its knees is held up by them
+        puppet.place_pelvis(_floor(xy, pelvis_height), yaw=heading, pitch=pitch)
+        puppet.place_feet(ankles, poles)
+        knees_mm = np.minimum(puppet.points["left_knee"][:, 2], puppet.points["right_knee"][:, 2])
+        pelvis_height = pelvis_height + 10.0 * np.logaddexp(0.0, (KNEE_CLEARANCE_MM - knees_mm) / 10.0)
     return moves, kinds

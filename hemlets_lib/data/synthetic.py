@@ -48,7 +48,13 @@ SPLITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 Outfits = Literal["subject", "random"]
 _FRAMES_PER_TAKE = 3000  # a minute; Human3.6M's takes last 20 s to 2 min
-_WALL_BEHIND_MM = (1800.0, 3500.0)  # from the person to the wall, along the line of sight
+_ROOM_MM = 170.0  # a hand or a foot, beyond wrist or ankle
+_LIGHT_TURN = math.radians(110.0)  # how far to the side of the camera the light may come from
+_LIGHT_SLOPE = (1.2, 3.0)  # its height over its distance to the side: from 50° up
+# From the person to the wall, or outdoors to the bushes, along the line of sight.
+_BACKGROUND_MM = MappingProxyType(
+    {"studio": (1800.0, 3500.0), "green_screen": (1500.0, 3000.0), "outdoor": (4000.0, 15000.0)}
+)
 _TAG_ORDER, _TAG_FRAME, _TAG_SCENE, _TAG_OUTFIT = range(4)  # keep the random streams apart
 
 
@@ -95,7 +101,8 @@ def render_pose(
             f"sample {meta.sample_id!r}: every joint must be in front of the camera, got a depth of "
             f"{float(joints_cam[:, 2].min()):.0f} mm. People act about the world's origin: centre the take."
         )
-    centre, side = joints_box(camera.project(joints_cam))
+    per_mm = float(camera.focal_px[0] / joints_cam[HEMLETS18.root, 2])
+    centre, side = joints_box(camera.project(joints_cam), least_room_px=_ROOM_MM * per_mm)
     if box_jitter:
         shift = torch.from_numpy(rng.uniform(-box_jitter, box_jitter, 3))
         centre, side = centre + side * shift[:2], side * (1 + float(shift[2]))
@@ -106,12 +113,15 @@ def render_pose(
 
     rotation, position = camera.rotation.numpy(), camera.position_mm.numpy()
     root = joints_world_mm[HEMLETS18.root]
-    horizon, floor_line = _lines(rotation, position, root, focal, middle, size, float(rng.uniform(*_WALL_BEHIND_MM)))
-    azimuth, height = rng.uniform(0, 2 * math.pi), rng.uniform(0.9, 2.0)
-    to_light = rotation @ np.array([math.cos(azimuth), math.sin(azimuth), height])
+    if scene not in _BACKGROUND_MM:
+        raise ValueError(f"`scene` must be one of {', '.join(_BACKGROUND_MM)}, got {scene!r}")
+    background_mm = float(rng.uniform(*_BACKGROUND_MM[scene]))
+    horizon, floor_line = _lines(rotation, position, root, focal, middle, size, background_mm)
+    azimuth = math.atan2(*(position - root)[[1, 0]]) + rng.uniform(-_LIGHT_TURN, _LIGHT_TURN)
+    to_light = rotation @ np.array([math.cos(azimuth), math.sin(azimuth), rng.uniform(*_LIGHT_SLOPE)])
     placed = []
     for prop in props:
-        at = camera.world_to_cam(torch.from_numpy(prop.centre_mm)[None])
+        at = camera.world_to_cam(torch.tensor(prop.centre_mm)[None])
         placed.append(replace(prop, centre_mm=_as_pinhole(at, camera)[0], rotation=rotation @ prop.rotation))
     below = camera.world_to_cam(torch.tensor([[root[0], root[1], 0.0]], dtype=torch.float64))
     image = render_person(
@@ -130,15 +140,15 @@ def render_pose(
 
 def _lines(
     rotation: np.ndarray, position: np.ndarray, root: np.ndarray, focal: np.ndarray, middle: np.ndarray, size: int,
-    wall_mm: float,
+    background_mm: float,
 ) -> tuple[float, float]:  # fmt: skip
-    """Rows of the horizon and of the wall's foot, in the crop's middle column; lens and roll ignored."""
+    """Rows of the horizon and of the wall's or bushes' foot, in the crop's middle column; lens and roll ignored."""
     up = rotation[:, 2]
     across = ((size - 1) / 2 - middle[0]) / focal[0]
     horizon = -(up[2] + up[0] * across) / up[1]
     ahead = root[:2] - position[:2]
     distance = float(np.linalg.norm(ahead))
-    foot = np.array([*(position[:2] + ahead / distance * (distance + wall_mm)), 0.0])
+    foot = np.array([*(position[:2] + ahead / distance * (distance + background_mm)), 0.0])
     foot_cam = rotation @ (foot - position)
     return float(horizon * focal[1] + middle[1]), float(foot_cam[1] / foot_cam[2] * focal[1] + middle[1])
 
@@ -175,24 +185,25 @@ def render_sample(
         raise ValueError(f"`subject` must be one of {', '.join(SUBJECTS)}, got {subject!r}")
     if outfits not in get_args(Outfits):
         raise ValueError(f"`outfits` must be one of {', '.join(get_args(Outfits))}, got {outfits!r}")
+    view = h36m_camera(camera, subject)
     key = [int(number) for number in np.atleast_1d(seed)]
     who = SUBJECTS[subject]
     take = perform(action, who, num_frames=1, seed=key, start_s=frame / FRAMES_PER_SECOND)
-    view = CAMERA_NAMES.index(camera) if camera in CAMERA_NAMES else 0
+    performance = [*key, list(SUBJECTS).index(subject), ACTION_NAMES.index(action)]
     looks = who.appearance
     if outfits == "random":
-        looks = Appearance.random(np.random.default_rng([*key, _TAG_OUTFIT]))
+        looks = Appearance.random(np.random.default_rng([*performance, _TAG_OUTFIT]))
     name = "-".join(map(str, key))
     return render_pose(
         take.joints_world_mm[0],
-        camera=h36m_camera(camera, subject),
+        camera=view,
         appearance=looks,
         meta=Meta(
             dataset="synthetic", subject=subject, action=action, frame=int(frame), camera_name=camera,
             sample_id=f"{subject}_{action}_{name}.{camera}_{frame:06d}",
             source=f"drawn; procedural motion; scene {scene}; seed {name}",
         ),
-        rng=np.random.default_rng([*key, _TAG_SCENE, view]),
+        rng=np.random.default_rng([*performance, _TAG_SCENE, CAMERA_NAMES.index(camera)]),
         size=size, props=take.props, scene=scene, box_jitter=box_jitter,
     )  # fmt: skip
 

@@ -1,0 +1,129 @@
+"""Pictures: colours land where joints and peaks are, alt text is not optional, the widget and its picture agree."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.triplets import UNKNOWN, encode_triplets
+from hemlets_lib.viz import (
+    SIDE_COLOURS,
+    draw_image,
+    draw_map,
+    draw_pose,
+    png_bytes,
+    pose_3d_figure,
+    pose_figure,
+    pose_widget,
+    show,
+    show_pose_3d,
+    side_of,
+    state_colour,
+    state_label,
+    triplet_figure,
+    triplets_at_a_glance,
+)
+
+
+@pytest.fixture
+def image():
+    return np.full((32, 32, 3), 200, np.uint8)
+
+
+@pytest.fixture
+def pose():
+    return torch.randn(18, 3) * 300
+
+
+def test_names_and_states_have_words_and_colours():
+    assert [side_of(name) for name in ("left_hip", "right_hip", "head")] == ["left", "right", "centre"]
+    assert [state_label(state) for state in (-2, -1, 0, 1, UNKNOWN)] == ["-2", "-1", "0", "+1", "?"]
+    assert len({state_colour(state) for state in (-1, 0, 1, UNKNOWN)}) == 4
+    assert not set(SIDE_COLOURS.values()) & {state_colour(state) for state in (-1, 0, 1)}
+
+
+def test_a_map_covers_the_picture_edge_to_edge(image):
+    axes = Figure().subplots()
+    draw_image(axes, image)
+    draw_map(axes, torch.rand(6, 7), 32, colour="#D55E00")
+    below, above = axes.images
+    assert tuple(above.get_extent()) == tuple(below.get_extent()) == (-0.5, 31.5, 31.5, -0.5)
+
+
+def test_a_pose_is_drawn_where_it_is(image):
+    joints = torch.rand(18, 2) * 31
+    joints[4] = torch.nan
+    axes = Figure().subplots()
+    draw_pose(axes, joints, HEMLETS18)
+    drawn = np.concatenate([collection.get_offsets() for collection in axes.collections])
+    assert len(drawn) == 17
+    expected = joints[joints.isfinite().all(-1)].numpy()
+    assert np.allclose(np.sort(drawn, axis=0), np.sort(expected, axis=0))
+
+
+def test_parts_stand_in_for_missing_bones():
+    """MPII has no torso or nose: the spine is drawn from pelvis to neck all the same."""
+    valid = torch.ones(18, dtype=torch.bool)
+    valid[[HEMLETS18.index("torso"), HEMLETS18.index("nose"), HEMLETS18.index("thorax")]] = False
+    axes = Figure().subplots()
+    draw_pose(axes, torch.rand(18, 2), HEMLETS18, valid=valid)
+    assert len(axes.lines) == 2 * 14  # each line with its white border
+
+
+def test_every_figure_draws(image, pose):
+    crop = (torch.rand(1, 18, 3) - 0.5) * 0.8
+    states = torch.randint(-1, 2, (1, 14))
+    triplets = encode_triplets(crop, states, skeleton=HEMLETS18, size=16)[0]
+    for figure in (
+        pose_figure(image, crop[0], HEMLETS18, labels=True),
+        triplet_figure(image, triplets[3], HEMLETS18, 3, state=int(states[0, 3]), joints_crop=crop[0]),
+        triplets_at_a_glance(image, triplets, HEMLETS18, states=states[0]),
+        pose_3d_figure({"true": pose, "lifted": pose * 1.1}, HEMLETS18),
+    ):
+        png = png_bytes(figure)
+        assert png.startswith(b"\x89PNG")
+        assert len(png) > 5000
+
+
+def test_the_same_figure_gives_the_same_bytes(image, pose):
+    crop = pose / 2000
+    assert png_bytes(pose_figure(image, crop, HEMLETS18)) == png_bytes(pose_figure(image, crop, HEMLETS18))
+
+
+def test_the_widget_holds_every_joint(pose):
+    widget = pose_widget({"true": pose, "lifted": pose * 1.1}, HEMLETS18)
+    assert [trace.name for trace in widget.data] == ["true", "lifted"]
+    points = np.array([widget.data[0].x, widget.data[0].y, widget.data[0].z], dtype=object).T
+    points = np.array([point for point in points if None not in point], dtype=float)
+    expected = pose[:, [0, 2, 1]].numpy() * (1, 1, -1)  # right, away, up
+    assert len(points) == 2 * len(HEMLETS18.bones)
+    for joint in expected:
+        assert np.abs(points - joint).sum(-1).min() < 1e-3
+
+
+def test_a_single_pose_is_coloured_by_side(pose):
+    widget = pose_widget({"pose": pose}, HEMLETS18)
+    assert [trace.line.color for trace in widget.data] == list(SIDE_COLOURS.values())
+
+
+def test_show_3d_carries_a_picture_for_pages_without_a_kernel(monkeypatch, pose):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
+    show_pose_3d({"true": pose}, HEMLETS18, alt="A person.")
+    data, options = shown[0]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert options["metadata"]["image/png"]["alt"] == "A person."
+
+
+def test_show_wants_words(image, pose):
+    with pytest.raises(ValueError, match="`alt` must say what the picture shows"):
+        show(pose_figure(image, pose / 2000, HEMLETS18), alt=" ")
+
+
+def test_messages(pose):
+    with pytest.raises(ValueError, match="one to 4 poses, got 0"):
+        pose_3d_figure({}, HEMLETS18)
+    with pytest.raises(ValueError, match=r"`poses\['short'\]` must have 18 joints.* got 17"):
+        pose_3d_figure({"short": pose[:17]}, HEMLETS18)
