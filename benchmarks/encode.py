@@ -25,7 +25,9 @@ def median_ms(function: Callable[[], object], threads: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--json", type=Path)
@@ -42,7 +44,9 @@ def main() -> None:
             lambda: encode_triplets(joints, states, skeleton=HEMLETS18, size=arguments.size), threads
         )
         rows.append({"threads": threads, "write_ms": write, "encode_ms": encode, "ratio": encode / write})
-        print(f"{threads} thread(s): write {write:.1f} ms, encode {encode:.1f} ms, ratio {encode / write:.2f}")
+        print(
+            f"{threads} thread(s): write {write:.1f} ms, encode {encode:.1f} ms, ratio {encode / write:.2f}"
+        )
     if arguments.json:
         config = {"batch": arguments.batch, "parts": 14, "size": arguments.size}
         write_json(arguments.json, {"config": config, "rows": rows, **provenance(Path(__file__).parent)})

@@ -55,16 +55,16 @@ MPI_INF_3DHP_JOINTS = tuple(
 
 def joint_errors(
     *,
-    predicted: Float[Tensor, "B J 3"],
-    target: Float[Tensor, "B J 3"],
+    predicted: Float[Tensor, "B J C"],
+    target: Float[Tensor, "B J C"],
     valid: Bool[Tensor, "B J"] | None = None,
     joints: int | Sequence[int] | None = EVALUATED_JOINTS,
     root: int | None = 0,
-) -> Float[Tensor, "B C"]:
-    """The distance of each joint that is evaluated, mm; NaN where it does not count.
+) -> Float[Tensor, "B E"]:
+    """The distance of each of the E evaluated joints, mm; NaN where it does not count.
 
     Args:
-        predicted: The network's pose.
+        predicted: The network's pose, C = 3; also 2D joints, C = 2, whose distances are in their unit.
         target: The true pose; may hold NaN where `valid` is False.
         valid: Labelled joints; all where left out.
         joints: Which are evaluated: the first so many, a list of indices, or None for all.
@@ -156,7 +156,7 @@ def auc_3d(
     """
     errors = joint_errors(predicted=predicted, target=target, valid=valid, joints=joints, root=root)
     thresholds = torch.tensor(AUC_THRESHOLDS_MM, dtype=errors.dtype)
-    passed = (errors[..., None] < thresholds).double().mean(-1)  # (B, C)
+    passed = (errors[..., None] < thresholds).double().mean(-1)  # (B, E)
     return _percentage(passed, ~errors.isnan())
 
 

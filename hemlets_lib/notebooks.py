@@ -228,6 +228,7 @@ def execute(
     import papermill
     import zmq
     from jupyter_client.manager import AsyncKernelManager
+    from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     kernels: list[Any] = []
@@ -250,21 +251,24 @@ def execute(
         return max(0.01, min(left, cell_timeout_s or left))  # 0 would mean: for ever
 
     def work() -> None:
-        papermill.execute_notebook(
-            _literal_path(notebook),
-            _literal_path(executed),
-            parameters=dict(parameters),
-            kernel_name=_KERNEL,
-            language="python",
-            cwd=str(notebook.parent),
-            progress_bar=False,
-            start_timeout=120,
-            timeout_func=seconds_for_cell,
-            on_cell_start=cell_started,
-            kernel_manager_class=Kernel,
-            shutdown_kernel="immediate",
-            coalesce_streams=True,  # how prints are cut into messages depends on timing
-        )
+        try:
+            papermill.execute_notebook(
+                _literal_path(notebook),
+                _literal_path(executed),
+                parameters=dict(parameters),
+                kernel_name=_KERNEL,
+                language="python",
+                cwd=str(notebook.parent),
+                progress_bar=False,
+                start_timeout=120,
+                timeout_func=seconds_for_cell,
+                on_cell_start=cell_started,
+                kernel_manager_class=Kernel,
+                shutdown_kernel="immediate",
+                coalesce_streams=True,  # how prints are cut into messages depends on timing
+            )
+        finally:
+            ensure_event_loop().close()  # Jupyter makes one for each thread, and leaves it open
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are reported below
     memory = _PeakMemory(kernels)

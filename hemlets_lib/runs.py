@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,13 @@ def _run_one(
             on_cell=on_cell,
         )
         ticker.detail = "writing the page"
-        pages = _write_pages(run.folder, executed, notebook.name) if executed.exists() else {}
+        pages: dict[str, Any] = {}
+        try:
+            if executed.exists():
+                pages = _write_pages(run.folder, executed, notebook.name)
+        except Exception as error:  # whatever it is, the other notebooks still run
+            problem = {"summary": f"its page could not be written: {type(error).__name__}: {error}"}
+            outcome = replace(outcome, status="failed", error=outcome.error or problem)
     took = format_seconds(outcome.seconds)
     if outcome.error is None:
         console.print(f"{label}  [green]ok[/green]  {took}")

@@ -1,17 +1,14 @@
 """Pictures of poses, heatmaps and triplets, each with words for those who cannot see it.
 
 Static figures are matplotlib's, on white, in Okabe-Ito colours with markers that differ in shape too.
-`show` puts one into a notebook together with its alt text. The 3D viewer is a plotly widget that
-carries such a static picture, which pages without a kernel display in its place.
+`show` puts one into a notebook together with its alt text. Poses in space are in `viz_3d`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -24,20 +21,17 @@ from hemlets_lib.geometry import crop_to_px
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.triplets import UNKNOWN
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import FigureWidget
-
 __all__ = [
     "SIDE_COLOURS",
+    "as_array",
     "draw_image",
     "draw_map",
     "draw_pose",
+    "edges_between",
+    "gallery_figure",
     "png_bytes",
-    "pose_3d_figure",
     "pose_figure",
-    "pose_widget",
     "show",
-    "show_pose_3d",
     "state_colour",
     "state_label",
     "triplet_figure",
@@ -61,7 +55,8 @@ _DPI = 110
 Numbers = Tensor | np.ndarray
 
 
-def _array(values: Numbers) -> np.ndarray:
+def as_array(values: Numbers) -> np.ndarray:
+    """A tensor on any device, or an array, as an array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
@@ -111,8 +106,13 @@ def state_colour(state: int) -> str:
     return "#999999" if state == UNKNOWN else VERMILLION if state > 0 else BLUE if state < 0 else CHARCOAL
 
 
-def _edges(skeleton: Skeleton, shown: np.ndarray) -> list[tuple[int, int]]:
-    """The bones between shown joints, and parts where the bones on their way are missing."""
+def edges_between(skeleton: Skeleton, shown: np.ndarray) -> list[tuple[int, int]]:
+    """The bones between shown joints, and parts where the bones on their way are missing.
+
+    Args:
+        skeleton: Supplies bones and parts.
+        shown: Which joints there are, (J,) booleans.
+    """
     bones = [bone for bone in skeleton.bones if shown[list(bone)].all()]
     attached = {child for _, child in bones}
     return bones + [part for part in skeleton.parts if shown[list(part)].all() and part[1] not in attached]
@@ -127,7 +127,7 @@ def draw_image(axes: Axes, image: Numbers, *, title: str = "", grey: bool = Fals
         title: Above the picture.
         grey: Washed-out grey, as a ground for coloured maps.
     """
-    pixels = _array(image)
+    pixels = as_array(image)
     if grey:
         luminance = pixels[..., :3].mean(-1) / (255 if pixels.dtype == np.uint8 else 1)
         pixels = np.repeat((0.6 + 0.4 * luminance)[..., None], 3, -1)
@@ -155,9 +155,9 @@ def draw_pose(
         labels: Also write the joints' names.
         line_width: Of the bones, in points.
     """
-    joints = _array(joints_px)[:, :2]
-    drawn = np.isfinite(joints).all(-1) if valid is None else _array(valid) & np.isfinite(joints).all(-1)
-    for parent, child in _edges(skeleton, drawn):
+    joints = as_array(joints_px)[:, :2]
+    drawn = np.isfinite(joints).all(-1) if valid is None else as_array(valid) & np.isfinite(joints).all(-1)
+    for parent, child in edges_between(skeleton, drawn):
         side = side_of(skeleton.joint_names[child])
         for width, colour in ((line_width + 1.5, "white"), (line_width, SIDE_COLOURS[side])):
             axes.plot(*joints[[parent, child]].T, color=colour, lw=width, solid_capstyle="round")
@@ -207,7 +207,9 @@ def _fading(colour: str) -> LinearSegmentedColormap:
 def draw_map(axes: Axes, heatmap: Float[Tensor, "H W"] | np.ndarray, image_size: int, *, colour: str) -> None:
     """A heatmap laid over a picture of `image_size` pixels, from transparent (0) to `colour` (1)."""
     edge = (-0.5, image_size - 0.5, image_size - 0.5, -0.5)  # the map's outer edges are the crop's
-    axes.imshow(_array(heatmap), cmap=_fading(colour), vmin=0, vmax=1, extent=edge, interpolation="bilinear")
+    axes.imshow(
+        as_array(heatmap), cmap=_fading(colour), vmin=0, vmax=1, extent=edge, interpolation="bilinear"
+    )
     axes.set(xlim=edge[:2], ylim=edge[2:])
 
 
@@ -246,7 +248,7 @@ def triplet_figure(
         for spine in axes.spines.values():
             spine.set(edgecolor=state_colour(level), linewidth=2)
     if joints_crop is not None:
-        ends = _array(crop_to_px(torch.as_tensor(joints_crop)[list(skeleton.parts[part]), :2], size))
+        ends = as_array(crop_to_px(torch.as_tensor(joints_crop)[list(skeleton.parts[part]), :2], size))
         for axes in (picture, *panels):
             for letter, (x, y) in zip("PC", ends, strict=True):
                 axes.annotate(
@@ -288,130 +290,31 @@ def triplets_at_a_glance(
     return figure
 
 
-def _extent(poses: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, float]:
-    points = np.concatenate([pose[shown] for pose in poses.values()])
-    points = points[np.isfinite(points).all(-1)]
-    low, high = points.min(0), points.max(0)
-    return (low + high) / 2, float((high - low).max()) / 2 * 1.08
-
-
-def _plot_space(poses: Mapping[str, Numbers]) -> dict[str, np.ndarray]:
-    """Camera space (right, down, away) to what 3D plots expect: (right, away, up)."""
-    return {name: _array(pose)[:, [0, 2, 1]] * (1, 1, -1) for name, pose in poses.items()}
-
-
-def _shown(poses: Mapping[str, Numbers], skeleton: Skeleton, valid: Numbers | None) -> np.ndarray:
-    if not 1 <= len(poses) <= len(POSE_STYLES):
-        raise ValueError(f"`poses` must hold one to {len(POSE_STYLES)} poses, got {len(poses)}")
-    for name, pose in poses.items():
-        skeleton.check_joints(torch.as_tensor(pose), f"poses[{name!r}]")
-    return np.ones(skeleton.num_joints, bool) if valid is None else _array(valid).astype(bool)
-
-
-def pose_3d_figure(
-    poses: Mapping[str, Numbers],
+def gallery_figure(
+    images: Sequence[Numbers],
+    joints_crop: Sequence[Float[Tensor, "J C"]],
     skeleton: Skeleton,
     *,
-    valid: Numbers | None = None,
-    views: Sequence[tuple[str, float, float]] = (
-        ("as the camera sees it", 0, -90),
-        ("from the side", 5, -5),
-        ("from above", 80, -90),
-    ),
+    valid: Sequence[Bool[Tensor, "J"]],
+    titles: Sequence[str],
+    columns: int = 5,
 ) -> Figure:
-    """Poses in space from a few sides, a static picture.
+    """Crops with their poses drawn on, in rows.
 
     Args:
-        poses: Name → (J, 3) in camera axes, millimetres.
-        skeleton: Supplies bones.
-        valid: Joints to draw.
-        views: (title, elevation, azimuth) in degrees.
+        images: Crops, each (H, W, 3).
+        joints_crop: Their joints in crop space.
+        skeleton: Supplies bones and names.
+        valid: Joints to draw on each.
+        titles: Above each.
+        columns: Pictures in a row.
     """
-    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
-    centre, reach = _extent(placed, shown)
-    figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
-    for column, (title, elevation, azimuth) in enumerate(views):
-        axes: Any = figure.add_subplot(1, len(views), column + 1, projection="3d")
-        for pose, (colour, style, _) in zip(placed.values(), POSE_STYLES, strict=False):
-            for parent, child in _edges(skeleton, shown):
-                side = side_of(skeleton.joint_names[child])
-                tint = SIDE_COLOURS[side] if len(placed) == 1 else colour
-                axes.plot(*pose[[parent, child]].T, style, color=tint, lw=2)
-        for limit, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), centre, strict=True):
-            limit(middle - reach, middle + reach)
-        axes.set_box_aspect((1, 1, 1), zoom=1.25)
-        axes.view_init(elevation, azimuth)
-        axes.set_proj_type("ortho")
-        axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
-        axes.set_title(title, fontsize=9)
-    if len(placed) > 1:
-        handles = [
-            mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
-            for name, (colour, style, _) in zip(placed, POSE_STYLES, strict=False)
-        ]
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=len(placed), frameon=False, fontsize=9
-        )
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.9 * columns, 2.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in panels[len(images) :]:
+        axes.set_axis_off()
+    for axes, image, joints, shown, title in zip(panels, images, joints_crop, valid, titles, strict=False):
+        draw_image(axes, image, title=title)
+        draw_pose(axes, crop_to_px(joints[:, :2], image.shape[0]), skeleton, valid=shown, line_width=1.4)
     return figure
-
-
-def pose_widget(
-    poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
-) -> FigureWidget:
-    """The same poses as a plotly widget to turn with the mouse.
-
-    Arguments as in `pose_3d_figure`. Hovering names the joint.
-    """
-    import plotly.graph_objects as go
-
-    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
-    centre, reach = _extent(placed, shown)
-    traces = []
-    for (name, pose), (colour, _, dash) in zip(placed.items(), POSE_STYLES, strict=False):
-        sides = SIDE_COLOURS if len(placed) == 1 else {"": colour}
-        for side, tint in sides.items():
-            path: list[Any] = []
-            for parent, child in _edges(skeleton, shown):
-                if not side or side_of(skeleton.joint_names[child]) == side:
-                    path += [parent, child, None]  # None lifts the pen
-            x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
-            names = ["" if j is None else skeleton.joint_names[j].replace("_", " ") for j in path]
-            traces.append(
-                go.Scatter3d(
-                    x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
-                    hovertemplate="%{text}<br>right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
-                    line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
-                )
-            )  # fmt: skip
-    axis = {"showbackground": False, "gridcolor": "#cccccc", "zerolinecolor": "#cccccc"}
-    ranges = [[middle - reach, middle + reach] for middle in centre]
-    titles = ("right (mm)", "away (mm)", "up (mm)")
-    scene = {
-        f"{letter}axis": {**axis, "range": span, "title": {"text": title}}
-        for letter, span, title in zip("xyz", ranges, titles, strict=True)
-    }
-    layout = go.Layout(
-        scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 0.4, "y": -1.9, "z": 0.35}}},
-        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"}, template="plotly_white",
-    )  # fmt: skip
-    return go.FigureWidget(data=traces, layout=layout)
-
-
-def show_pose_3d(
-    poses: Mapping[str, Numbers], skeleton: Skeleton, *, alt: str, valid: Numbers | None = None
-) -> None:
-    """Display poses to turn around in JupyterLab; without a kernel, the static picture shows instead.
-
-    Args:
-        poses: Name → (J, 3) in camera axes, millimetres.
-        skeleton: Supplies bones.
-        alt: What there is to see.
-        valid: Joints to draw.
-    """
-    from IPython.display import display
-
-    figure = pose_3d_figure(poses, skeleton, valid=valid)
-    bundle = pose_widget(poses, skeleton, valid=valid)._repr_mimebundle_()
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    data = {**data, "image/png": png_bytes(figure), "text/plain": alt}
-    display(data, metadata={"image/png": {"alt": alt}}, raw=True)

@@ -393,19 +393,43 @@ def test_capture_rate_action_and_subject_can_be_given(pair):
         ("length 400", "length nan", r"07\.asf, line 27: expected finite numbers for length, got nan"),
         ("direction 0 -1 0", "direction 0 -1", r"07\.asf, line \d+: expected 3 numbers for direction, got 2"),
         ("axis 0 0 0 XYZ", "axis 0 0 0 XXZ", r"expected an axis order such as XYZ, got 'XXZ'"),
-        ("dof rx ry rz", "dof rx ry l", r"expected a dof out of rx ry rz, got rx ry l\. Bones that change length"),
+        (
+            "dof rx ry rz",
+            "dof rx ry l",
+            r"expected a dof out of rx ry rz, got rx ry l\. Bones that change length",
+        ),
         ("angle deg", "angle turn", r"line 7: expected 'angle deg' or 'angle rad', got angle turn"),
         ("length 25.4", "length 0", r"line 6: expected a length unit above 0, got 0"),
-        ("order TX TY TZ RX RY RZ", "order TX TY TZ RX RY", r"line 11: expected an order of TX TY TZ RX RY RZ"),
+        (
+            "order TX TY TZ RX RY RZ",
+            "order TX TY TZ RX RY",
+            r"line 11: expected an order of TX TY TZ RX RY RZ",
+        ),
         ("name lfemur", "name ltibia", r"expected bone names used once, got 'ltibia' again"),
         ("  name lfemur\n", "", r"expected a bone with name, direction and length before 'end', got name ''"),
-        ("    root lhipjoint", "    root pelvis", r"line 228: expected a bone listed in :bonedata, got 'pelvis'"),
+        (
+            "    root lhipjoint",
+            "    root pelvis",
+            r"line 228: expected a bone listed in :bonedata, got 'pelvis'",
+        ),
         (" lhipjoint rhipjoint", " lhipjoint", r"expected a place for 'rhipjoint' in :hierarchy, got none"),
-        ("upperneck head\n", "upperneck head lfoot\n", r"expected one parent per bone, got another for 'lfoot'"),
-        ("root lhipjoint", "lfoot lhipjoint\n root", r"expected every bone to hang from the root, got a loop in \['lfemur"),
-        (":hierarchy", ":skin", r"07\.asf: expected a section ':hierarchy', got none\. The file may be cut short"),
+        (
+            "upperneck head\n",
+            "upperneck head lfoot\n",
+            r"expected one parent per bone, got another for 'lfoot'",
+        ),
+        (
+            "root lhipjoint",
+            "lfoot lhipjoint\n root",
+            r"expected every bone to hang from the root, got a loop in \['lfemur",
+        ),
+        (
+            ":hierarchy",
+            ":skin",
+            r"07\.asf: expected a section ':hierarchy', got none\. The file may be cut short",
+        ),
     ],
-)  # fmt: skip
+)
 def test_malformed_asf(pair, old, new, message):
     text = asf_text()
     assert old in text
@@ -423,20 +447,36 @@ def test_truncated_asf(pair, share):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("lfemur 0 0 0", "lfemur 0 0", r"07_03\.amc, line 6: expected 3 numbers for 'lfemur', got 2\. The file may"),
+        (
+            "lfemur 0 0 0",
+            "lfemur 0 0",
+            r"07_03\.amc, line 6: expected 3 numbers for 'lfemur', got 2\. The file may",
+        ),
         ("lfemur 0 0 0", "lfemur 0 0 0 0", r"line 6: expected 3 numbers for 'lfemur', got 4"),
         ("lfemur 0 0 0", "lfemur 0 O 0", r"line 6: expected a number for 'lfemur', got 'O'"),
         ("lfemur 0 0 0", "lfemur 0 nan 0", r"line 6: expected finite numbers for 'lfemur', got 0 nan 0"),
         ("lfemur 0 0 0", "lfemur 0 1.#QNAN 0", r"line 6: expected a number for 'lfemur', got '1\.#QNAN'"),
-        ("lfemur", "ltail", r"line 6: expected a moving bone of 07\.asf, got an unknown bone 'ltail'\. The \.asf may"),
+        (
+            "lfemur",
+            "ltail",
+            r"line 6: expected a moving bone of 07\.asf, got an unknown bone 'ltail'\. The \.asf may",
+        ),
         ("lfemur 0", "lfoot 0", r"line 6: expected a moving bone of 07\.asf, got a bone without dof 'lfoot'"),
         ("lfemur 0 0 0\n", "", r"line 18: expected every moving bone in frame 1, got none of \['lfemur'\]"),
-        ("lfemur 0 0 0", "lfemur 0 0 0\nlfemur 0 0 0", r"line 7: expected 'lfemur' once in frame 1, got it twice"),
+        (
+            "lfemur 0 0 0",
+            "lfemur 0 0 0\nlfemur 0 0 0",
+            r"line 7: expected 'lfemur' once in frame 1, got it twice",
+        ),
         ("\n1\n", "\n", r"line 4: expected a frame number before the first bone, got 'root 0 900"),
-        ("\n3\n", "\n4\n", r"07_03\.amc: expected frame numbers that rise in equal steps, got 2 followed by 4"),
+        (
+            "\n3\n",
+            "\n4\n",
+            r"07_03\.amc: expected frame numbers that rise in equal steps, got 2 followed by 4",
+        ),
         ("\n3\n", "\n2\n", r"expected frame numbers that rise in equal steps, got 2 followed by 2"),
     ],
-)  # fmt: skip
+)
 def test_malformed_amc(pair, old, new, message):
     text = amc_text([{}] * 3)
     assert old in text
@@ -454,7 +494,7 @@ def test_truncated_amc(pair):
     with pytest.raises(MocapError, match=r"line 44: .* an unknown bone 'lhum'\. .* may be cut short"):
         read_amc(pair(asf_text(), whole_lines + "lhum"))
     with pytest.raises(MocapError, match=r"line 3: expected at least one frame, got none"):
-        read_amc(pair(asf_text(), text[:40]))
+        read_amc(pair(asf_text(), text[: text.index("1\n")]))
     with pytest.raises(MocapError, match=r"07_03\.amc: expected a motion capture file, got an empty file"):
         read_amc(pair(asf_text(), ""))
 
@@ -497,24 +537,48 @@ def test_wrong_kind_of_file(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("OFFSET 3 0 0", "OFFSET 3 0", r"arm\.bvh, line 8: expected a number for OFFSET of 'Elbow', got 'CHANNELS'"),
+        (
+            "OFFSET 3 0 0",
+            "OFFSET 3 0",
+            r"arm\.bvh, line 8: expected a number for OFFSET of 'Elbow', got 'CHANNELS'",
+        ),
         ("OFFSET 3 0 0", "OFFSET 3 0 inf", r"line 8: expected finite numbers for OFFSET of 'Elbow'"),
         ("    OFFSET 3 0 0\n", "", r"expected an OFFSET in joint 'Elbow', got none"),
-        ("3 Zrotation", "4 Zrotation", r"line 9: expected channels such as Xposition or Zrotation, got 'joint'\. Joint 'Elbow'"),
-        ("3 Zrotation Xrotation", "3 Zrotation Zrotation", r"expected no rotation channel or X, Y and Z once each"),
+        (
+            "3 Zrotation",
+            "4 Zrotation",
+            r"line 9: expected channels such as Xposition or Zrotation, got 'joint'\. Joint 'Elbow'",
+        ),
+        (
+            "3 Zrotation Xrotation",
+            "3 Zrotation Zrotation",
+            r"expected no rotation channel or X, Y and Z once each",
+        ),
         ("JOINT Wrist", "JOINT Elbow", r"line 10: expected joint names used once, got 'Elbow' again"),
-        ("JOINT Wrist", "JOIN Wrist", r"line 10: expected OFFSET, CHANNELS, JOINT, End Site or '}', got 'join'"),
+        (
+            "JOINT Wrist",
+            "JOIN Wrist",
+            r"line 10: expected OFFSET, CHANNELS, JOINT, End Site or '}', got 'join'",
+        ),
         ("End Site", "End Point", r"line 14: expected 'Site', got 'Point'"),
         ("Frames: 2", "Frame: 2", r"line 22: expected 'Frames:' after MOTION, got 'Frame: 2'"),
-        ("Frames: 2", "Frames: 3", r"line 22: expected 3 frames, and at least 1, got 2\. The file may be cut short"),
+        (
+            "Frames: 2",
+            "Frames: 3",
+            r"line 22: expected 3 frames, and at least 1, got 2\. The file may be cut short",
+        ),
         ("Frames: 2", "Frames: 1", r"line 22: expected 1 frames, and at least 1, got 2"),
         ("Frames: 2", "Frames: two", r"line 22: expected a number for frames:, got 'two'"),
         ("Time: 0.02", "Time: 0", r"line 23: expected a frame time above 0, got 0"),
-        ("1 2 3 90 0 0 ", "1 2 3 90 0 ", r"line 25: expected 12 numbers for frame 2, got 11\. The file may be cut"),
+        (
+            "1 2 3 90 0 0 ",
+            "1 2 3 90 0 ",
+            r"line 25: expected 12 numbers for frame 2, got 11\. The file may be cut",
+        ),
         ("1 2 3 90 0 0 ", "1 2 3 90 x 0 ", r"line 25: expected a number for frame 2, got 'x'"),
         ("1 2 3 90 0 0 ", "1 2 3 nan 0 0 ", r"line 25: expected finite numbers for frame 2"),
     ],
-)  # fmt: skip
+)
 def test_malformed_bvh(tmp_path, old, new, message):
     assert old in ARM
     (tmp_path / "arm.bvh").write_text(ARM.replace(old, new, 1))

@@ -18,7 +18,9 @@ from hemlets_lib.notebooks import NotebookUsageError, check_parameters, find_not
 from hemlets_lib.runs import committed_form, run_notebooks
 
 PARAMETERS = 'profile = "laptop"  # smoke, laptop, gpu or paper\nseed = 3\n'
-TITLE = "# {} · A title with $x^2$\n\n$$ r = \\begin{{cases}} 1 & z > 0 \\\\ 0 & z \\le 0 \\end{{cases}} \\tag{{1}} $$"
+TITLE = r"""# {} · A title with $x^2$
+
+$$ r = \begin{{cases}} 1 & z > 0 \\ 0 & z \le 0 \end{{cases}} \tag{{1}} $$"""
 RECORDS = """
 from pathlib import Path
 from hemlets_lib.results import record
@@ -197,7 +199,7 @@ def test_missing_notebooks_and_damaged_notebooks(tmp_path):
     with pytest.raises(NotebookUsageError, match=r"no notebooks \(NN_title.ipynb\) in"):
         find_notebooks(tmp_path)
     path = make(tmp_path, "00_good", parameters=None)
-    with pytest.raises(NotebookUsageError, match="must declare a parameter `profile`.*declared: none"):
+    with pytest.raises(NotebookUsageError, match=r"must declare a parameter `profile`.*declared: none"):
         check_parameters(find_notebooks(tmp_path), {})
     path.write_text(path.read_text()[:40])
     with pytest.raises(ValueError, match=r"00_good.ipynb is not a readable notebook"):

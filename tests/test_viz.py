@@ -12,12 +12,10 @@ from hemlets_lib.viz import (
     draw_image,
     draw_map,
     draw_pose,
+    gallery_figure,
     png_bytes,
-    pose_3d_figure,
     pose_figure,
-    pose_widget,
     show,
-    show_pose_3d,
     side_of,
     state_colour,
     state_label,
@@ -73,13 +71,14 @@ def test_parts_stand_in_for_missing_bones():
 
 def test_every_figure_draws(image, pose):
     crop = (torch.rand(1, 18, 3) - 0.5) * 0.8
+    valid = torch.ones(18, dtype=torch.bool)
     states = torch.randint(-1, 2, (1, 14))
     triplets = encode_triplets(crop, states, skeleton=HEMLETS18, size=16)[0]
     for figure in (
         pose_figure(image, crop[0], HEMLETS18, labels=True),
         triplet_figure(image, triplets[3], HEMLETS18, 3, state=int(states[0, 3]), joints_crop=crop[0]),
         triplets_at_a_glance(image, triplets, HEMLETS18, states=states[0]),
-        pose_3d_figure({"true": pose, "lifted": pose * 1.1}, HEMLETS18),
+        gallery_figure([image] * 3, [crop[0]] * 3, HEMLETS18, valid=[valid] * 3, titles="abc", columns=2),
     ):
         png = png_bytes(figure)
         assert png.startswith(b"\x89PNG")
@@ -91,39 +90,6 @@ def test_the_same_figure_gives_the_same_bytes(image, pose):
     assert png_bytes(pose_figure(image, crop, HEMLETS18)) == png_bytes(pose_figure(image, crop, HEMLETS18))
 
 
-def test_the_widget_holds_every_joint(pose):
-    widget = pose_widget({"true": pose, "lifted": pose * 1.1}, HEMLETS18)
-    assert [trace.name for trace in widget.data] == ["true", "lifted"]
-    points = np.array([widget.data[0].x, widget.data[0].y, widget.data[0].z], dtype=object).T
-    points = np.array([point for point in points if None not in point], dtype=float)
-    expected = pose[:, [0, 2, 1]].numpy() * (1, 1, -1)  # right, away, up
-    assert len(points) == 2 * len(HEMLETS18.bones)
-    for joint in expected:
-        assert np.abs(points - joint).sum(-1).min() < 1e-3
-
-
-def test_a_single_pose_is_coloured_by_side(pose):
-    widget = pose_widget({"pose": pose}, HEMLETS18)
-    assert [trace.line.color for trace in widget.data] == list(SIDE_COLOURS.values())
-
-
-def test_show_3d_carries_a_picture_for_pages_without_a_kernel(monkeypatch, pose):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
-    show_pose_3d({"true": pose}, HEMLETS18, alt="A person.")
-    data, options = shown[0]
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["image/png"].startswith(b"\x89PNG")
-    assert options["metadata"]["image/png"]["alt"] == "A person."
-
-
 def test_show_wants_words(image, pose):
     with pytest.raises(ValueError, match="`alt` must say what the picture shows"):
         show(pose_figure(image, pose / 2000, HEMLETS18), alt=" ")
-
-
-def test_messages(pose):
-    with pytest.raises(ValueError, match="one to 4 poses, got 0"):
-        pose_3d_figure({}, HEMLETS18)
-    with pytest.raises(ValueError, match=r"`poses\['short'\]` must have 18 joints.* got 17"):
-        pose_3d_figure({"short": pose[:17]}, HEMLETS18)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from hemlets_lib.data.appearance import Prop
 from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.seats import KNEES_UP, KNEELING, SQUAT, STAND, STRETCHED, sit_on_chair, sit_on_floor
+from hemlets_lib.data.seats import KNEELING, KNEES_UP, RECLINING, SQUAT, STAND, STRETCHED, sit_on_chair, sit_on_floor
 from hemlets_lib.data.signals import NUM_KEYS, Schedule, Signals
 from hemlets_lib.data.stances import Gait, stand, walk
 
@@ -150,7 +150,7 @@ def _at_chin(puppet: Puppet, signals: Signals, side: str) -> Place:
 
 
 def _behind_head(puppet: Puppet, signals: Signals, side: str) -> Place:
-    return puppet.near_head(side, -70.0, signals.uniform(60, 110), 20.0), signals.uniform(0.1, 0.6)
+    return puppet.near_head(side, signals.uniform(-50, -10), signals.uniform(105, 135), signals.uniform(20, 60)), signals.uniform(-0.3, 0.3)
 
 
 def _at_mouth(puppet: Puppet, signals: Signals, side: str) -> Place:
@@ -212,7 +212,7 @@ def directions(puppet: Puppet, signals: Signals) -> Props:
     steps = stand(puppet, signals, period_s=signals.uniform(4.0, 9.0))
     side = _hand(signals)
     points = signals.schedule(signals.uniform(2.2, 4.0), 0.9)
-    azimuth = signals.keys(-0.7, 1.9)  # outward of straight ahead
+    azimuth = signals.keys(-0.45, 1.8)  # outward of straight ahead
     elevation = signals.keys(-0.55, 0.75)
     sign = 1 if side == "left" else -1
     aimed = points.blend(azimuth)
@@ -417,7 +417,7 @@ def sitting(puppet: Puppet, signals: Signals) -> Props:
 def sitting_down(puppet: Puppet, signals: Signals) -> Props:
     """Sits on the floor, on the way down to it, or changes how it sits there."""
     moves, kinds = sit_on_floor(puppet, signals)
-    forward = np.array([0.35, 0.05, 0.55, 0.4, 0.1, 0.1, 0.45, 0.0])[kinds]
+    forward = np.array([0.35, 0.05, 0.55, 0.4, 0.1, 0.1, 0.45, 0.0, 0.3])[kinds]
     flexion = moves.blend(forward + signals.keys(-0.15, 0.25)) + 0.12 * moves.bump()
     _trunk(puppet, signals, flexion=flexion, twist=moves.blend(signals.keys(-0.35, 0.35)), bend=moves.blend(signals.keys(-0.15, 0.15)))
     _gaze(puppet, signals, pitch=0.2, roam=0.5)
@@ -428,9 +428,10 @@ def sitting_down(puppet: Puppet, signals: Signals) -> Props:
         own = np.where(alike, first, signals.picks(habit))
         own = np.where(np.isin(kinds, [KNEELING, SQUAT, STAND]) & np.isin(own, [1, 3]), 0, own)
         own = np.where((kinds == STRETCHED) & (own == 2), 1, own)
+        own = np.where((kinds == RECLINING) & (own != 4), 1, own)
         own = np.where((kinds == KNEES_UP) & (own == 2), 0, own)
-        behind = puppet.near_feet(-260.0, (1 if side == "left" else -1) * 230.0, 75.0), 0.0
-        beside = puppet.near_feet(60.0, (1 if side == "left" else -1) * 330.0, 80.0), 0.1
+        behind = puppet.below_shoulder(side, -110.0, 90.0, 75.0), 0.0
+        beside = puppet.below_shoulder(side, 60.0, 150.0, 80.0), 0.1
         knee = puppet.on_thigh(side, fraction=0.9, lift_mm=80.0), signals.uniform(0.0, 0.4)
         standing = moves.blend((kinds == STAND).astype(float))[:, None]
         hang = puppet.hanging(side, flexion=0.1, abduction=0.15)

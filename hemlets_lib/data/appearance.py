@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Real
 
 __all__ = ["OUTFITS", "Appearance", "HairStyle", "Prop", "Rgb", "TopPattern"]
 
@@ -146,9 +146,9 @@ class Prop:
         ValueError: If a shape or value is not as above, or `rotation` is not orthonormal.
     """
 
-    centre_mm: Float[np.ndarray, "3"]
-    half_size_mm: Float[np.ndarray, "3"]
-    rotation: Float[np.ndarray, "3 3"]
+    centre_mm: Real[np.ndarray, "3"]
+    half_size_mm: Real[np.ndarray, "3"]
+    rotation: Real[np.ndarray, "3 3"]
     colour: Rgb = (150, 110, 75)
 
     def __post_init__(self) -> None:

@@ -46,7 +46,8 @@ def backdrop(
     """
     if kind not in _PAINTERS:
         raise ValueError(
-            f"`kind` must be one of {', '.join(map(repr, get_args(BackdropKind)))}, got {kind!r}. Choose one of these."
+            f"`kind` must be one of {', '.join(map(repr, get_args(BackdropKind)))}, got {kind!r}. "
+            "Choose one of these."
         )
     height, width = size
     if height < 1 or width < 1:

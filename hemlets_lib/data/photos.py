@@ -155,9 +155,7 @@ def _file_skeleton(file: Path, names: Any) -> Skeleton:
         )
     if repeated := sorted({name for name in ours if ours.count(name) > 1}):
         raise PhotoError(f"{file}: expected joint_names used once, got {', '.join(repeated)} again.")
-    return Skeleton(
-        name=file.parent.name, joint_names=ours, parent_names={name: ours[0] for name in ours[1:]}
-    )
+    return Skeleton(name=file.parent.name, joint_names=ours, parent_names=dict.fromkeys(ours[1:], ours[0]))
 
 
 class _Record:

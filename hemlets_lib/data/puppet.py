@@ -144,11 +144,11 @@ class Puppet:
         offset = np.broadcast_to(offset, (self.num_frames, 3))
         return self.pelvis_mm + apply(self.pelvis_rotation, offset)
 
-    def near_feet(self, forward: Array | float, left: Array | float, height_mm: Array | float) -> Float[Array, "F 3"]:
-        """A place over the floor, from the pelvis' own, along its heading; millimetres."""
-        offset = np.broadcast_to(_offset(forward, left, 0.0), (self.num_frames, 3))
-        place = self.pelvis_mm + apply(rotation("z", self.heading), offset)
-        return np.concatenate([place[:, :2], self._zeros()[:, None] + np.asarray(height_mm).reshape(-1, 1)], axis=1)
+    def below_shoulder(self, side: str, forward_mm: float, outward_mm: float, height_mm: float) -> Float[Array, "F 3"]:
+        """A place over the floor, from the shoulder's own, along the trunk's heading."""
+        offset = np.broadcast_to(_offset(forward_mm, SIDES[side] * outward_mm, 0.0), (self.num_frames, 3))
+        place = self.points[f"{side}_shoulder"] + apply(self.frames["upright"], offset)
+        return np.concatenate([place[:, :2], np.full((self.num_frames, 1), height_mm)], axis=1)
 
     def hanging(self, side: str, *, flexion: Array | float = 0.0, abduction: Array | float = 0.1, elbow: Array | float = 0.25) -> Float[Array, "F 3"]:  # fmt: skip
         """An arm that hangs, swung forward by `flexion` and bent at the elbow; radians."""

@@ -253,7 +253,8 @@ def _floor_light(u: float, v: float, camera: Array, plane: Array, spheres: Array
 def _shade_samples(
     x: Array, y: Array, inverse_z: Array, vertices: Array, normals: Array, rest: Array, faces: Array,
     signs: Array, smooth: Array, face_part: Array, materials: Array, palettes: Array, options: Array,
-    camera: Array, light: Array, plane: Array, floor_known: bool, inverse_depth: Array, face_at: Array, n: int,
+    camera: Array, light: Array, plane: Array, floor_known: bool, inverse_depth: Array,
+    face_at: Array, n: int,
 ) -> Array:  # fmt: skip
     """The colour, 0 ... 1, of every sample that a face covers; 0 elsewhere."""
     samples = np.zeros((*face_at.shape, 3))

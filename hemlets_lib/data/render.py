@@ -129,8 +129,8 @@ def _checked_joints(joints_cam_mm: Float[np.ndarray, "18 3"]) -> Float[np.ndarra
     joints = np.asarray(joints_cam_mm, dtype=np.float64)
     if joints.shape != (18, 3):
         raise ValueError(
-            f"`joints_cam_mm` must have shape (18, 3), the joints of skeleton 'hemlets18', got {joints.shape}. "
-            "Use Skeleton.remap() first, and pass one person at a time."
+            f"`joints_cam_mm` must have shape (18, 3), the joints of skeleton 'hemlets18', "
+            f"got {joints.shape}. Use Skeleton.remap() first, and pass one person at a time."
         )
     if not np.isfinite(joints).all():
         missing = np.flatnonzero(~np.isfinite(joints).all(-1)).tolist()
@@ -140,8 +140,9 @@ def _checked_joints(joints_cam_mm: Float[np.ndarray, "18 3"]) -> Float[np.ndarra
         )
     if (joints[:, 2] < NEAREST_JOINT_MM).any():
         raise ValueError(
-            f"`joints_cam_mm` must lie at least {NEAREST_JOINT_MM:.0f} mm in front of the camera, got z = "
-            f"{joints[:, 2].min():.0f} mm. Give millimetres in camera space (z away from the camera), or move the camera back."
+            f"`joints_cam_mm` must lie at least {NEAREST_JOINT_MM:.0f} mm in front of the camera, "
+            f"got z = {joints[:, 2].min():.0f} mm. Give millimetres in camera space "
+            "(z away from the camera), or move the camera back."
         )
     return joints
 

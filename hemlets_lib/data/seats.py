@@ -16,7 +16,7 @@ __all__ = ["sit_on_chair", "sit_on_floor"]
 Array = np.ndarray
 KNEE_CLEARANCE_MM = 45.0  # a knee's joint over the floor that it rests on
 SEAT_TO_HIP_MM = 92.0  # from the seat's top to the hip joints
-CROSSED, STRETCHED, KNEES_UP, ONE_KNEE_UP, KNEELING, SIDEWAYS, SQUAT, STAND = range(8)
+CROSSED, STRETCHED, KNEES_UP, ONE_KNEE_UP, KNEELING, SIDEWAYS, SQUAT, STAND, RECLINING = range(9)
 
 
 def sit_on_chair(puppet: Puppet, signals: Signals, *, recline: Float[Array, "F"] | float = 0.0) -> tuple[Prop, ...]:
@@ -108,7 +108,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
     subject = puppet.subject
     moves = signals.schedule(signals.uniform(4.0, 6.5), signals.uniform(1.7, 2.4))
     habit = [float(w) for w in signals.rng.uniform(0.3, 1.0, 7)]
-    kinds = signals.picks([*habit, 0.7])
+    kinds = signals.picks([*habit, 0.7, signals.uniform(0.0, 0.9)])
     if signals.chance(0.5):
         kinds[kinds == STAND] = SQUAT
     leg, shank, thigh, ankle = subject.leg_mm, subject.shank_mm, subject.thigh_mm, subject.ankle_mm
@@ -119,9 +119,9 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
     # (forward, sideways, height) and where the knee points (forward, sideways, up).
     one, zero = np.ones(NUM_KEYS), np.zeros(NUM_KEYS)
     heights = np.stack(
-        [low * one] * 4 + [0.27 * leg * one, low * one, 0.33 * leg + 40 * jitter["tall"], 0.975 * leg + ankle + 10 * jitter["tall"]]
+        [low * one] * 4 + [0.27 * leg * one, low * one, 0.33 * leg + 40 * jitter["tall"], 0.975 * leg + ankle + 10 * jitter["tall"], low * one]
     )
-    tilts = np.radians(np.stack([-18 * one, -22 * one, -32 * one, -28 * one, 2 * one, -12 * one, 12 * one, 2 * one]))
+    tilts = np.radians(np.stack([-18 * one, -22 * one, -32 * one, -28 * one, 2 * one, -12 * one, 12 * one, 2 * one, -52 + 14 * jitter["tall"]]))
     ankles, poles = {}, {}
     yaw = signals.uniform(0, 2 * np.pi)
     turn = signals.uniform(0.2, 0.9) * jitter["turn"]
@@ -132,7 +132,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
     folding = (folds[moves.now] | folds[moves.before]) & (kinds[moves.now] != kinds[moves.before])
     pelvis_height = moves.blend(heights[kind]) + signals.wander(3.0, 4.0) + 0.3 * leg * folding * moves.bump()
     # On the way down the feet stay and the pelvis goes behind them.
-    backward = np.array([-260.0, -430.0, -330.0, -380.0, -120.0, -300.0, -150.0, -10.0])[kinds] + 50 * jitter["slide"]
+    backward = np.array([-260.0, -430.0, -330.0, -380.0, -120.0, -300.0, -150.0, -10.0, -420.0])[kinds] + 50 * jitter["slide"]
     spot = signals.uniform(0, 400.0) * np.array([np.cos(a := signals.uniform(0, 2 * np.pi)), np.sin(a)])
     pelvis_x = moves.blend(backward)
     forward = np.array([np.cos(yaw), np.sin(yaw)])
@@ -149,6 +149,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
             (0.36 * leg + near if inner else -0.02 * leg + 0 * near, sign * 60 * inner - which * 0 + (1 - inner) * sign * 330, 66 + zero),
             (0.1 * leg + 0.4 * near, sign * (150 + wide), ankle + 20 + zero),  # squatting
             (0.02 * leg + 0.3 * near, sign * (110 + 0.6 * wide), ankle + zero),  # standing
+            ((0.6 if inner else 0.9) * leg + near, sign * (120 + wide), (ankle if inner else 70.0) + zero),  # reclining
         ]  # fmt: skip
         knees = [
             (0.25, 1.0 * sign, 0.22),
@@ -159,6 +160,7 @@ def sit_on_floor(puppet: Puppet, signals: Signals) -> tuple[Schedule, Float[Arra
             (0.25, 1.0 * sign, 0.3) if inner else (1.0, 0.55 * sign, 0.1),
             (1.0, 0.5 * sign, 0.35),
             (1.0, 0.15 * sign, 0.0),
+            (0.2, 0.15 * sign, 1.0),
         ]
         local = np.stack([np.stack(np.broadcast_arrays(*place), axis=-1) for place in places])[kind]
         local[:, 0] += backward  # from the pelvis to the fixed spot

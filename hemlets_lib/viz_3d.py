@@ -1,0 +1,172 @@
+"""Poses in space: a static picture from several sides, and a plotly widget to turn around.
+
+`show_pose_3d` displays both at once: JupyterLab shows the widget, and pages without a kernel (GitHub,
+HTML) the picture with its alt text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from hemlets_lib.skeleton import Skeleton
+from hemlets_lib.viz import (
+    BLUE,
+    CHARCOAL,
+    GREEN,
+    SIDE_COLOURS,
+    VERMILLION,
+    Numbers,
+    as_array,
+    edges_between,
+    png_bytes,
+    side_of,
+)
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import FigureWidget
+
+__all__ = ["pose_3d_figure", "pose_widget", "show_pose_3d"]
+
+# Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
+POSE_STYLES = (
+    (CHARCOAL, "-", "solid"),
+    (VERMILLION, "--", "dash"),
+    (BLUE, ":", "dot"),
+    (GREEN, "-.", "dashdot"),
+)
+
+
+def _extent(poses: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, float]:
+    points = np.concatenate([pose[shown] for pose in poses.values()])
+    points = points[np.isfinite(points).all(-1)]
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2, float((high - low).max()) / 2 * 1.08
+
+
+def _plot_space(poses: Mapping[str, Numbers]) -> dict[str, np.ndarray]:
+    """Camera space (right, down, away) to what 3D plots expect: (right, away, up)."""
+    return {name: as_array(pose)[:, [0, 2, 1]] * (1, 1, -1) for name, pose in poses.items()}
+
+
+def _shown(poses: Mapping[str, Numbers], skeleton: Skeleton, valid: Numbers | None) -> np.ndarray:
+    if not 1 <= len(poses) <= len(POSE_STYLES):
+        raise ValueError(f"`poses` must hold one to {len(POSE_STYLES)} poses, got {len(poses)}")
+    for name, pose in poses.items():
+        skeleton.check_joints(torch.as_tensor(pose), f"poses[{name!r}]")
+    return np.ones(skeleton.num_joints, bool) if valid is None else as_array(valid).astype(bool)
+
+
+def pose_3d_figure(
+    poses: Mapping[str, Numbers],
+    skeleton: Skeleton,
+    *,
+    valid: Numbers | None = None,
+    views: Sequence[tuple[str, float, float]] = (
+        ("as the camera sees it", 0, -90),
+        ("from the side", 5, -5),
+        ("from above", 80, -90),
+    ),
+) -> Figure:
+    """Poses in space from a few sides, a static picture.
+
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw.
+        views: (title, elevation, azimuth) in degrees.
+    """
+    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
+    centre, reach = _extent(placed, shown)
+    figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
+    for column, (title, elevation, azimuth) in enumerate(views):
+        axes: Any = figure.add_subplot(1, len(views), column + 1, projection="3d")
+        for pose, (colour, style, _) in zip(placed.values(), POSE_STYLES, strict=False):
+            for parent, child in edges_between(skeleton, shown):
+                side = side_of(skeleton.joint_names[child])
+                tint = SIDE_COLOURS[side] if len(placed) == 1 else colour
+                axes.plot(*pose[[parent, child]].T, style, color=tint, lw=2)
+        for limit, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), centre, strict=True):
+            limit(middle - reach, middle + reach)
+        axes.set_box_aspect((1, 1, 1), zoom=1.25)
+        axes.view_init(elevation, azimuth)
+        axes.set_proj_type("ortho")
+        axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+        axes.set_title(title, fontsize=9)
+    if len(placed) > 1:
+        handles = [
+            mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
+            for name, (colour, style, _) in zip(placed, POSE_STYLES, strict=False)
+        ]
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=len(placed), frameon=False, fontsize=9
+        )
+    return figure
+
+
+def pose_widget(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
+) -> FigureWidget:
+    """The same poses as a plotly widget to turn with the mouse.
+
+    Arguments as in `pose_3d_figure`. Hovering names the joint.
+    """
+    import plotly.graph_objects as go
+
+    shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
+    centre, reach = _extent(placed, shown)
+    traces = []
+    for (name, pose), (colour, _, dash) in zip(placed.items(), POSE_STYLES, strict=False):
+        sides = SIDE_COLOURS if len(placed) == 1 else {"": colour}
+        for side, tint in sides.items():
+            path: list[Any] = []
+            for parent, child in edges_between(skeleton, shown):
+                if not side or side_of(skeleton.joint_names[child]) == side:
+                    path += [parent, child, None]  # None lifts the pen
+            x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
+            names = ["" if j is None else skeleton.joint_names[j].replace("_", " ") for j in path]
+            traces.append(
+                go.Scatter3d(
+                    x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
+                    hovertemplate="%{text}<br>right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
+                    line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
+                )
+            )  # fmt: skip
+    axis = {"showbackground": False, "gridcolor": "#cccccc", "zerolinecolor": "#cccccc"}
+    ranges = [[middle - reach, middle + reach] for middle in centre]
+    titles = ("right (mm)", "away (mm)", "up (mm)")
+    scene = {
+        f"{letter}axis": {**axis, "range": span, "title": {"text": title}}
+        for letter, span, title in zip("xyz", ranges, titles, strict=True)
+    }
+    layout = go.Layout(
+        scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 0.4, "y": -1.9, "z": 0.35}}},
+        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"}, template="plotly_white",
+    )  # fmt: skip
+    return go.FigureWidget(data=traces, layout=layout)
+
+
+def show_pose_3d(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, alt: str, valid: Numbers | None = None
+) -> None:
+    """Display poses to turn around in JupyterLab; without a kernel, the static picture shows instead.
+
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        alt: What there is to see.
+        valid: Joints to draw.
+    """
+    from IPython.display import display
+
+    figure = pose_3d_figure(poses, skeleton, valid=valid)
+    bundle = pose_widget(poses, skeleton, valid=valid)._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    data = {**data, "image/png": png_bytes(figure), "text/plain": alt}
+    display(data, metadata={"image/png": {"alt": alt}}, raw=True)
