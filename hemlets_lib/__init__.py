@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hemlets_lib.metrics import auc_3d, mpjpe, pa_mpjpe, pck_3d
     from hemlets_lib.model import HEMletsNet, ModelConfig
     from hemlets_lib.skeleton import HEMLETS18, Skeleton
-    from hemlets_lib.triplets import decode_triplets, encode_triplets, lift, part_states, polarity
+    from hemlets_lib.triplets import decode_triplets, encode_triplets, lift, part_lengths, part_states, polarity
 
 _HOMES = {
     "HEMLETS18": "skeleton",
@@ -32,6 +32,7 @@ _HOMES = {
     "lift": "triplets",
     "mpjpe": "metrics",
     "pa_mpjpe": "metrics",
+    "part_lengths": "triplets",
     "part_states": "triplets",
     "pck_3d": "metrics",
     "polarity": "triplets",
@@ -51,6 +52,7 @@ __all__ = [
     "lift",
     "mpjpe",
     "pa_mpjpe",
+    "part_lengths",
     "part_states",
     "pck_3d",
     "polarity",

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from hemlets_lib.geometry import Grid
-from hemlets_lib.heatmaps import soft_argmax_2d
+from hemlets_lib.heatmaps import soft_argmax_2d, soft_argmax_3d
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import EPSILON_RATIO, encode_triplets, part_states
 
-__all__ = ["EXERCISES", "Exercise", "check", "compare"]
+__all__ = ["EXERCISES", "Exercise", "check", "compare", "first_difference"]
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,29 @@ def compare(guess: Any, answer: Any, *, unit: str = "") -> None:
     print(f"{said}; it is {shown}{unit}")
 
 
-def check(name: str, answer: Callable[..., Any]) -> bool:
-    """Try a reader's function on the cases of an exercise.
+def check(name: str, answer: Callable[..., Any]) -> None:
+    """Try a reader's function on the cases of an exercise and print how it went.
 
     Args:
         name: The exercise, such as `"01.2"`.
         answer: The reader's function.
 
-    Returns:
-        Whether every case agrees. What disagrees first is printed.
-
     Raises:
         ValueError: If there is no such exercise.
+    """
+    complaint = first_difference(name, answer)
+    exercise = EXERCISES[name]
+    print(
+        f"✗ {name}: {complaint}"
+        if complaint
+        else f"✓ {name}: {exercise.task} All {len(exercise.cases)} cases agree."
+    )
+
+
+def first_difference(name: str, answer: Callable[..., Any]) -> str | None:
+    """What `check` says of a wrong answer; None where every case agrees.
+
+    Arguments and errors as in `check`.
     """
     if name not in EXERCISES:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(EXERCISES)}")
@@ -76,14 +87,11 @@ def check(name: str, answer: Callable[..., Any]) -> bool:
         try:
             got = answer(*(value.clone() if isinstance(value, Tensor) else value for value in case))
         except Exception as error:  # the reader's code may fail in any way
-            print(f"✗ {name}: for {given} your function raised {type(error).__name__}: {error}")
-            return False
+            return f"for {given} your function raised {type(error).__name__}: {error}"
         if not _agree(got, expected):
             todo = " (nothing returned yet)" if got is None else ""
-            print(f"✗ {name}: for {given} expected {_shown(expected)}, got {_shown(got)}{todo}")
-            return False
-    print(f"✓ {name}: {exercise.task} All {len(exercise.cases)} cases agree.")
-    return True
+            return f"for {given} expected {_shown(expected)}, got {_shown(got)}{todo}"
+    return None
 
 
 def _shown(value: Any) -> str:
@@ -115,8 +123,8 @@ def _leaving_angle(epsilon_ratio: float) -> float:
     return math.degrees(math.asin(epsilon_ratio))
 
 
-def _cell_of(x_crop: float, n: int) -> float:
-    return Grid.CELL_CENTRED.to_cells(torch.tensor(x_crop), n).item()
+def _argmax_rms_mm(crop_mm: float, n: int) -> float:
+    return crop_mm / n / math.sqrt(12)
 
 
 def _mirror(joints_crop: Tensor, states: Tensor) -> Tensor:
@@ -135,19 +143,28 @@ def _people(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return joints, part_states(joints * 2000, HEMLETS18)
 
 
-def _softmax_mean(logits: Tensor) -> Tensor:
-    return soft_argmax_2d(logits[None, :])[0]
+def _tempered_mean(scores: Tensor, beta: float) -> Tensor:
+    return soft_argmax_2d(beta * scores[None, :])[0]
 
 
-def _gradient(logits: Tensor) -> Tensor:
-    """d x̂ / d logits = p (x - x̂)."""
-    probs, x = logits.softmax(-1), Grid.CELL_CENTRED.centres(logits.shape[-1])
+def _gradient(scores: Tensor) -> Tensor:
+    """d x̂ / d scores = p (x - x̂)."""
+    probs, x = scores.softmax(-1), Grid.CELL_CENTRED.centres(scores.shape[-1])
     return probs * (x - (probs * x).sum())
 
 
-def _joint_loss(predicted: Tensor, target: Tensor, lambda_: float, cells: int) -> Tensor:
-    difference = (predicted - target).abs() * cells
-    return difference[:, 0].sum() + difference[:, 1].sum() + lambda_ * difference[:, 2].sum()
+def _joint_loss(predicted: Tensor, target: Tensor, has_depth: Tensor, n: int) -> Tensor:
+    errors = (predicted - target).abs() * n
+    depth = torch.where(has_depth[:, None], errors[..., 2], 0)
+    return (errors[..., :2].sum((1, 2)) + depth.sum(1)).mean()
+
+
+def _mixed_batch(has_depth: tuple[bool, ...], n: int, seed: int) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Predictions and targets of some three-joint samples; NaN where there is no depth."""
+    known = torch.tensor(has_depth)
+    target = _random(len(has_depth), 3, 3, seed=seed)
+    target[..., 2] = torch.where(known[:, None], target[..., 2], torch.nan)
+    return _random(len(has_depth), 3, 3, seed=seed + 9), target, known, n
 
 
 def _conv_parameters(channels_in: int, channels_out: int, kernel: int, bias: bool) -> int:
@@ -156,6 +173,16 @@ def _conv_parameters(channels_in: int, channels_out: int, kernel: int, bias: boo
 
 def _volume_bytes(joints: int, depth: int, height: int, width: int) -> int:
     return 4 * joints * depth * height * width
+
+
+def _upsampled_size(size: int, kernel: int, stride: int, padding: int, times: int) -> int:
+    for _ in range(times):
+        size = (size - 1) * stride - 2 * padding + kernel
+    return size
+
+
+def _joints_from_channels(channels: Tensor, num_joints: int) -> Tensor:
+    return soft_argmax_3d(channels.unflatten(1, (num_joints, -1)))
 
 
 def _random(*shape: int, seed: int) -> Tensor:
@@ -177,26 +204,42 @@ EXERCISES = MappingProxyType(
         ),
         "01.4": Exercise("The triplets of a mirrored person.", _mirror, (_people(1, 1), _people(3, 2))),
         "02.1": Exercise(
-            "The cell a coordinate falls on.", _cell_of, ((0.0, 64), (-0.5, 64), (0.5, 64), (0.125, 24))
+            "The rms error of arg-max in mm.", _argmax_rms_mm, ((2000.0, 64), (2000.0, 16), (1500.0, 24))
         ),
         "02.2": Exercise(
-            "The expectation of x under a softmax.",
-            _softmax_mean,
-            tuple((_random(7, seed=seed),) for seed in range(3)),
+            "Soft-argmax with a factor on the scores.",
+            _tempered_mean,
+            tuple((_random(7, seed=seed), beta) for seed, beta in enumerate((1.0, 0.0, 5.0))),
         ),
         "02.3": Exercise(
             "The gradient of soft-argmax.", _gradient, tuple((_random(7, seed=seed),) for seed in range(3))
         ),
         "02.4": Exercise(
-            "Eq. (6) in cells.",
+            "Eq. (6) for a mixed batch, in cells.",
             _joint_loss,
-            tuple((_random(3, 3, seed=s), _random(3, 3, seed=s + 9), float(s % 2), 64) for s in range(3)),
+            (
+                _mixed_batch((True,), 64, seed=0),
+                _mixed_batch((False,), 64, seed=1),
+                _mixed_batch((True, False, True), 24, seed=2),
+            ),
         ),
         "03.1": Exercise(
             "The parameters of a convolution.",
             _conv_parameters,
             ((3, 64, 7, False), (256, 60, 3, True), (512, 1152, 1, True)),
         ),
-        "03.2": Exercise("The bytes of a float32 volume.", _volume_bytes, ((18, 64, 64, 64), (17, 24, 24, 24))),
+        "03.2": Exercise(
+            "The bytes of a float32 volume.", _volume_bytes, ((18, 64, 64, 64), (17, 24, 24, 24))
+        ),
+        "03.3": Exercise(
+            "The size after transposed convolutions.",
+            _upsampled_size,
+            ((8, 4, 2, 1, 1), (8, 4, 2, 1, 3), (3, 4, 2, 1, 2), (8, 3, 2, 0, 1), (5, 2, 3, 0, 2)),
+        ),
+        "03.4": Exercise(
+            "From the head's channels to joints.",
+            _joints_from_channels,
+            tuple((_random(2, joints * 5, 6, 7, seed=joints), joints) for joints in (1, 3, 8)),
+        ),
     }
 )  # fmt: skip

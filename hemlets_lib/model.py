@@ -85,7 +85,7 @@ class ModelConfig:
     map_kernel: int = 3
     encoder_channels: int = 256
     fusion: tuple[int, int] | None = None
-    grid: Grid = Grid.CELL_CENTRED
+    grid: Grid | str = Grid.CELL_CENTRED  # a Grid once constructed
 
     def __post_init__(self) -> None:
         for name, choices in (("backbone", BACKBONES), ("variant", VARIANTS), ("grid", tuple(Grid))):

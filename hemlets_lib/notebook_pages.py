@@ -32,7 +32,7 @@ p img.equation-block, .equation-block { display: block; margin: 0.6rem auto; }
 {%- endblock -%}
 {%- block data_png scoped -%}
 <div class="jp-RenderedImage jp-OutputArea-output">
-<img alt="{{ output | get_metadata('alt', 'image/png') or 'Figure' | escape_html }}"
+<img alt="{{ (output | get_metadata('alt', 'image/png') or 'Figure') | e }}"
  src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}">
 </div>
 {%- endblock -%}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -51,7 +52,7 @@ def load_imagenet_backbone(backbone: nn.Module, name: str, *, allow_missing: boo
     weights = get_model_weights(name)["IMAGENET1K_V1"]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         problem = (
             f"ImageNet weights for backbone {name!r} could not be loaded ({error}). "
             f"Tried {torch.hub.get_dir()}/checkpoints, then {weights.url}. "

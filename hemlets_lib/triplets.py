@@ -39,6 +39,7 @@ __all__ = [
     "encode_triplets",
     "get_variant",
     "lift",
+    "part_lengths",
     "part_mask",
     "part_states",
     "polarity",
@@ -148,6 +149,12 @@ def part_states(
     Source: Eq. (1) and §4.3.
     """
     return _signed_steps(joints_cam_mm, skeleton, get_variant(variant).sine_bounds)
+
+
+def part_lengths(joints_mm: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, "*batch K"]:
+    """‖B_k‖, the 3D length of each part in millimetres; NaN where a joint is."""
+    skeleton.check_joints(joints_mm, "joints_mm")
+    return (joints_mm[..., skeleton.part_parents, :] - joints_mm[..., skeleton.part_children, :]).norm(dim=-1)
 
 
 def part_mask(

@@ -29,6 +29,7 @@ __all__ = [
     "draw_pose",
     "edges_between",
     "gallery_figure",
+    "heatmaps_figure",
     "png_bytes",
     "pose_figure",
     "show",
@@ -168,9 +169,11 @@ def draw_pose(
             color=SIDE_COLOURS[side], edgecolors="white", linewidths=0.6,
         )  # fmt: skip
     if labels:
-        for joint in np.flatnonzero(drawn):
+        middle = joints[drawn, 0].mean()
+        for joint in np.flatnonzero(drawn):  # beside the body, where names hide least
+            side, align = (5, "left") if joints[joint, 0] >= middle else (-5, "right")
             axes.annotate(
-                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(4, -4),
+                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(side, 0), ha=align, va="center",
                 textcoords="offset points", fontsize=6, bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
             )  # fmt: skip
 
@@ -287,6 +290,28 @@ def triplets_at_a_glance(
         axes.set_title(
             f"{_part_title(skeleton, part)}\n{state_label(state)}", fontsize=7, color=state_colour(state)
         )
+    return figure
+
+
+def heatmaps_figure(
+    image: Numbers,
+    heatmaps: Float[Tensor, "J H W"],
+    skeleton: Skeleton,
+    *,
+    valid: Bool[Tensor, "J"],
+    columns: int = 9,
+) -> Figure:
+    """Every joint's 2D heatmap over the picture, coloured by side; a joint nobody labelled is left empty."""
+    rows = -(-skeleton.num_joints // columns)
+    figure = Figure(figsize=(1.34 * columns, 1.6 * rows), layout="constrained")
+    for joint, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        if joint >= skeleton.num_joints:
+            axes.set_axis_off()
+            continue
+        name = skeleton.joint_names[joint]
+        draw_image(axes, image, grey=True)
+        draw_map(axes, heatmaps[joint], image.shape[0], colour=SIDE_COLOURS[side_of(name)])
+        axes.set_title(name.replace("_", " ") + ("" if valid[joint] else "\nnot labelled"), fontsize=7)
     return figure
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hemlets_lib.geometry import crop_to_px
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.viz import (
     BLUE,
@@ -24,15 +26,19 @@ from hemlets_lib.viz import (
     VERMILLION,
     Numbers,
     as_array,
+    draw_image,
+    draw_map,
+    draw_pose,
     edges_between,
     png_bytes,
     side_of,
+    state_colour,
 )
 
 if TYPE_CHECKING:
     from plotly.graph_objects import FigureWidget
 
-__all__ = ["pose_3d_figure", "pose_widget", "show_pose_3d"]
+__all__ = ["draw_pose_3d", "overview_figure", "pose_3d_figure", "pose_widget", "show_pose_3d"]
 
 # Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
 POSE_STYLES = (
@@ -63,50 +69,94 @@ def _shown(poses: Mapping[str, Numbers], skeleton: Skeleton, valid: Numbers | No
     return np.ones(skeleton.num_joints, bool) if valid is None else as_array(valid).astype(bool)
 
 
-def pose_3d_figure(
+def draw_pose_3d(
+    axes: Any,
     poses: Mapping[str, Numbers],
     skeleton: Skeleton,
     *,
     valid: Numbers | None = None,
-    views: Sequence[tuple[str, float, float]] = (
-        ("as the camera sees it", 0, -90),
-        ("from the side", 5, -5),
-        ("from above", 80, -90),
-    ),
-) -> Figure:
-    """Poses in space from a few sides, a static picture.
+    elevation: float = 0,
+    azimuth: float = -90,
+) -> None:
+    """Poses on matplotlib's 3D axes, without perspective; -90° of azimuth is the camera's own view.
 
     Args:
+        axes: Made with `projection="3d"`.
         poses: Name → (J, 3) in camera axes, millimetres.
-        skeleton: Supplies bones.
+        skeleton: Supplies bones. A single pose is coloured by side, several each in their own colour.
         valid: Joints to draw.
-        views: (title, elevation, azimuth) in degrees.
+        elevation, azimuth: Where to look from, degrees.
     """
     shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
     centre, reach = _extent(placed, shown)
+    for pose, (colour, style, _) in zip(placed.values(), POSE_STYLES, strict=False):
+        for parent, child in edges_between(skeleton, shown):
+            tint = SIDE_COLOURS[side_of(skeleton.joint_names[child])] if len(placed) == 1 else colour
+            axes.plot(*pose[[parent, child]].T, style, color=tint, lw=2)
+    for limit, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), centre, strict=True):
+        limit(middle - reach, middle + reach)
+    axes.set_box_aspect((1, 1, 1), zoom=1.25)
+    axes.view_init(elevation, azimuth)
+    axes.set_proj_type("ortho")
+    axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+
+
+def pose_3d_figure(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
+) -> Figure:
+    """Poses as the camera sees them, from the side and from above: a static picture.
+
+    Arguments as in `draw_pose_3d`.
+    """
+    views = (("as the camera sees it", 0, -90), ("from the side", 5, -5), ("from above", 80, -90))
     figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
-    for column, (title, elevation, azimuth) in enumerate(views):
-        axes: Any = figure.add_subplot(1, len(views), column + 1, projection="3d")
-        for pose, (colour, style, _) in zip(placed.values(), POSE_STYLES, strict=False):
-            for parent, child in edges_between(skeleton, shown):
-                side = side_of(skeleton.joint_names[child])
-                tint = SIDE_COLOURS[side] if len(placed) == 1 else colour
-                axes.plot(*pose[[parent, child]].T, style, color=tint, lw=2)
-        for limit, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), centre, strict=True):
-            limit(middle - reach, middle + reach)
-        axes.set_box_aspect((1, 1, 1), zoom=1.25)
-        axes.view_init(elevation, azimuth)
-        axes.set_proj_type("ortho")
-        axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+    for column, (title, elevation, azimuth) in enumerate(views, start=1):
+        axes = figure.add_subplot(1, len(views), column, projection="3d")
+        draw_pose_3d(axes, poses, skeleton, valid=valid, elevation=elevation, azimuth=azimuth)
         axes.set_title(title, fontsize=9)
-    if len(placed) > 1:
+    if len(poses) > 1:
         handles = [
             mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
-            for name, (colour, style, _) in zip(placed, POSE_STYLES, strict=False)
+            for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)
         ]
         figure.legend(
-            handles=handles, loc="outside lower center", ncols=len(placed), frameon=False, fontsize=9
+            handles=handles, loc="outside lower center", ncols=len(poses), frameon=False, fontsize=9
         )
+    return figure
+
+
+def overview_figure(
+    image: Numbers,
+    joints_crop: Float[Tensor, "J C"],
+    triplets: Float[Tensor, "K S H W"],
+    pose: Numbers,
+    skeleton: Skeleton,
+    *,
+    valid_2d: Numbers,
+    valid_3d: Numbers,
+) -> Figure:
+    """Picture, 2D joints, all triplets in one, and the pose from the side: the paper's Fig. 1 at a glance.
+
+    Args:
+        image: The crop.
+        joints_crop: Its joints in crop space.
+        triplets: Its parts' maps; the highest of all parts is drawn, a colour per map.
+        pose: (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid_2d, valid_3d: Joints to draw in the picture and in space.
+    """
+    figure = Figure(figsize=(11.6, 3.25), layout="constrained")
+    picture, joints, maps = (figure.add_subplot(1, 4, column) for column in (1, 2, 3))
+    draw_image(picture, image, title="(a) the picture")
+    draw_image(joints, image, title="(b) where the joints are")
+    draw_pose(joints, crop_to_px(joints_crop[:, :2], image.shape[0]), skeleton, valid=as_array(valid_2d))
+    draw_image(maps, image, title="(c) heatmap triplets: nearer, farther, level", grey=True)
+    count = triplets.shape[1]
+    for index in sorted(range(count), key=lambda i: abs(i - count // 2)):  # the middle map first, below
+        draw_map(maps, triplets[:, index].amax(0), image.shape[0], colour=state_colour(index - count // 2))
+    space = figure.add_subplot(1, 4, 4, projection="3d")
+    draw_pose_3d(space, {"pose": pose}, skeleton, valid=valid_3d, elevation=10, azimuth=-40)
+    space.set_title("(d) the pose, seen from its left", fontsize=9)
     return figure
 
 

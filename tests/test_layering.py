@@ -38,7 +38,16 @@ ONLY_IN = {
     "anywidget": {"viz", "explorers"},
     "papermill": {"notebooks"},
 }
-NOT_AT_IMPORT = {"datasets", "roma", "papermill", "nbconvert", "nbformat", "plotly", "ipywidgets", "anywidget"}
+NOT_AT_IMPORT = {
+    "datasets",
+    "roma",
+    "papermill",
+    "nbconvert",
+    "nbformat",
+    "plotly",
+    "ipywidgets",
+    "anywidget",
+}
 MAY_IMPORT_AT_ONCE = {"viz", "explorers"}  # they are for notebooks, where these are installed
 
 

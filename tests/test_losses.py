@@ -290,7 +290,9 @@ def test_errors_say_what_is_wrong():
         heatmap_loss(output.heatmaps, targets.heatmaps, reduction="max")
     with pytest.raises(ValueError, match=r"`target` must have the shape of `predicted`, \(2, 2, 3, 6, 7\)"):
         hem_loss(output.triplets, targets.triplets[:, :1])
-    with pytest.raises(ValueError, match=r"`mask` must be a boolean mask of shape \(2, 2\), got torch.float32"):
+    with pytest.raises(
+        ValueError, match=r"`mask` must be a boolean mask of shape \(2, 2\), got torch.float32"
+    ):
         hem_loss(output.triplets, targets.triplets, mask=torch.ones(B, K))
     with pytest.raises(ValueError, match=r"`valid` must be a boolean mask of shape \(2, 3\)"):
         heatmap_loss(output.heatmaps, targets.heatmaps, valid=torch.ones(B, 1, dtype=torch.bool))

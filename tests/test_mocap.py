@@ -601,7 +601,7 @@ def test_bvh_of_another_kind(tmp_path):
     ):
         read_bvh(path)
     path.write_text(bvh_text())
-    with pytest.raises(MocapError, match=r"expected `names` of joints out of pelvis, .*, got tail"):
+    with pytest.raises(MocapError, match=r"expected `names` for joints out of head, .*, got tail"):
         read_bvh(path, names={"tail": "Hips"})
     with pytest.raises(MocapError, match=r"expected a neck below the root, got 'Hips' as the root"):
         read_bvh(path, names={"neck": "Hips"})

@@ -11,7 +11,7 @@ the shoulders by definition, so it moves against the neck as the collar bones do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import numpy as np
@@ -28,8 +28,8 @@ Angles = dict[str, Float[Array, "F"]]
 SIDES: Mapping[str, int] = MappingProxyType({"left": 1, "right": -1})
 SEED_OF_LOOKS = 3_6  # the subjects' clothes are drawn once, from (this, subject number)
 
-COLLAR_DROOP = np.radians(20.0)  # shoulders hang below the base of the neck
-FACE_AHEAD = np.radians(38.0)  # the nose joint lies ahead of the neck ...
+COLLAR_DROOP = np.radians(18.0)  # shoulders hang below the base of the neck
+FACE_AHEAD = np.radians(35.0)  # the nose joint lies ahead of the neck ...
 CROWN_BEHIND = np.radians(32.0)  # ... and the head's top behind the nose joint
 
 LEG_REACH = 0.9995  # of the full length: a leg that is quite straight has no bending plane
@@ -66,6 +66,7 @@ _LIMB_DEG = {
 LIMITS_DEG: Mapping[str, tuple[float, float]] = MappingProxyType(
     _SPINE_DEG | {f"{side}_{name}": limits for side in SIDES for name, limits in _LIMB_DEG.items()}
 )
+_LIMITS_RAD = {name: tuple(np.radians(limits).tolist()) for name, limits in LIMITS_DEG.items()}
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ class Subject:
 
 
 def _subject(number: int, *lengths_mm: float) -> Subject:
-    rng = np.random.default_rng([SEED_OF_LOOKS, number])
-    return Subject(f"S{number}", *lengths_mm, appearance=Appearance.random(rng))
+    names = [field.name for field in fields(Subject) if field.name.endswith("_mm")]
+    lengths = dict(zip(names, lengths_mm, strict=True))
+    looks = Appearance.random(np.random.default_rng([SEED_OF_LOOKS, number]))
+    return Subject(name=f"S{number}", appearance=looks, **lengths)
 
 
 # S1, S5, S7 and S8 are built like their namesakes in Human3.6M; S6, S9 and S11 fill the range.
@@ -177,15 +180,18 @@ def within_limits(angles: Angles) -> Angles:
             f"`angles` must name degrees of freedom listed in LIMITS_DEG, got {unknown}; "
             "check the spelling, and that limbs carry their side ('left_knee_flexion')."
         )
-    return {name: np.clip(angle, *np.radians(LIMITS_DEG[name])) for name, angle in angles.items()}
+    return {
+        name: np.minimum(np.maximum(angle, _LIMITS_RAD[name][0]), _LIMITS_RAD[name][1])
+        for name, angle in angles.items()
+    }
 
 
-def _spine_rotation(angles: Angles, segment: str) -> Float[Array, "F 3 3"] | float:
+def _spine_rotation(angles: Angles, segment: str) -> Float[Array, "*F 3 3"]:
     flexion, bend, twist = (angles.get(f"{segment}_{dof}", 0.0) for dof in ("flexion", "bend", "twist"))
     return rotation("z", twist) @ rotation("x", -np.asarray(bend)) @ rotation("y", flexion)
 
 
-def _limb_rotation(angles: Angles, side: str, joint: str) -> Float[Array, "F 3 3"]:
+def _limb_rotation(angles: Angles, side: str, joint: str) -> Float[Array, "*F 3 3"]:
     flexion, abduction, axial = (
         np.asarray(angles.get(f"{side}_{joint}_{dof}", 0.0)) for dof in ("flexion", "abduction", "rotation")
     )
@@ -232,7 +238,12 @@ def trunk_kinematics(
 
 
 def limb_kinematics(
-    subject: Subject, limb: str, side: str, start_mm: Float[Array, "F 3"], frame: Float[Array, "F 3 3"], angles: Angles
+    subject: Subject,
+    limb: str,
+    side: str,
+    start_mm: Float[Array, "F 3"],
+    frame: Float[Array, "F 3 3"],
+    angles: Angles,
 ) -> tuple[Float[Array, "F 3"], Float[Array, "F 3"]]:
     """Where knee and ankle ('leg'), or elbow and wrist ('arm'), are."""
     joint, hinge, lengths, sense = _limb(subject, limb)
@@ -272,9 +283,14 @@ def forward_kinematics(
     angles = within_limits(angles)
     points, frames = trunk_kinematics(subject, pelvis_mm, pelvis_rotation, angles)
     for side in SIDES:
-        for limb, frame, names in (("leg", "pelvis", "hip knee ankle"), ("arm", "chest", "shoulder elbow wrist")):
+        for limb, frame, names in (
+            ("leg", "pelvis", "hip knee ankle"),
+            ("arm", "chest", "shoulder elbow wrist"),
+        ):
             start, middle, end = (f"{side}_{name}" for name in names.split())
-            points[middle], points[end] = limb_kinematics(subject, limb, side, points[start], frames[frame], angles)
+            points[middle], points[end] = limb_kinematics(
+                subject, limb, side, points[start], frames[frame], angles
+            )
     return np.stack([points[name] for name in HEMLETS18.joint_names], axis=-2)
 
 
@@ -318,7 +334,9 @@ def reach_limb(
     flexion = np.arccos(np.clip((distance**2 - upper**2 - lower**2) / (2 * upper * lower), -1, 1))
     at_start = np.arccos(np.clip((distance**2 + upper**2 - lower**2) / (2 * upper * distance), -1, 1))
     away = normalise(pole - (pole * aim).sum(-1, keepdims=True) * aim)  # perpendicular to the limb
-    middle = np.cos(at_start)[..., None] * aim + np.sin(at_start)[..., None] * away  # unit: along the upper bone
+    middle = (
+        np.cos(at_start)[..., None] * aim + np.sin(at_start)[..., None] * away
+    )  # unit: along the upper bone
     # The hinge turns about the limb's own y; knees point to +x of the thigh, elbows to -x of the arm.
     z_axis = -middle
     x_axis = sense * normalise(away - (away * middle).sum(-1, keepdims=True) * middle)

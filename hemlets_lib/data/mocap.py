@@ -12,10 +12,11 @@ Neck: where the neck leaves the chest, carried by the chest. It does not swing w
 vertebrae, as in Human3.6M's skeleton.
 Nose: neither format has one. It is put `NOSE_FORWARD_MM` in front of the base of the skull, where
 "in front" is square to the head's long axis and to the hips in the rest pose, and moves with the head.
-Head: the end of the head bone; CMU's ends inside the skull, some 10 cm below the crown.
+Head: the end of the head bone. CMU's ends inside the skull, about 10 cm below the crown if the legs
+are a guide; its distance from the neck is that of Human3.6M's head all the same.
 
-World axes: z up, y towards the left and x to the front of the rest pose. A take keeps the file's
-own floor, zero in CMU's.
+World axes: z up and, where the file has y up and a rest pose that faces z, as CMU's has, x to the
+front and y to the left. A take keeps the file's own floor; in CMU's it is zero on level ground.
 """
 
 from __future__ import annotations
@@ -249,13 +250,12 @@ def _plain(name: str) -> str:
 
 def _bvh_points(rig: Rig, names: Mapping[str, str]) -> tuple[dict[str, _Point], str]:
     """Which joint of the file each HEMlets joint is, and the one at the base of the skull."""
-    if unknown := sorted(set(names) - set(HEMLETS18.joint_names)):
+    nameable = {"torso", "neck", "head", *(f"{side}_{j}" for side in ("left", "right") for j in _BVH_LIMBS)}
+    if unknown := sorted(set(names) - nameable):
         raise MocapError.at(
-            rig.path,
-            None,
-            expected=f"`names` of joints out of {', '.join(HEMLETS18.joint_names)}",
-            got=unknown[0],
-        )
+            rig.path, None, expected=f"`names` for joints out of {', '.join(sorted(nameable))}",
+            got=", ".join(unknown),
+        )  # fmt: skip
     by_plain_name = {_plain(name): name for name in rig.names}
 
     def find(joint: str, usual: str) -> str:

@@ -77,11 +77,18 @@ def perform(
             "The names are Human3.6M's, spelled without spaces."
         )
     if isinstance(num_frames, bool) or not isinstance(num_frames, (int, np.integer)) or num_frames < 1:
-        raise ValueError(f"`num_frames` must be a whole number of 1 or more, got {num_frames!r}. Ask for one frame at least.")
+        raise ValueError(
+            f"`num_frames` must be a whole number of 1 or more, got {num_frames!r}. "
+            "Ask for one frame at least."
+        )
     if not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f"`fps` must be a positive number of frames per second, got {fps!r}. Human3.6M has 50.")
+        raise ValueError(
+            f"`fps` must be a positive number of frames per second, got {fps!r}. Human3.6M has 50."
+        )
     if not (np.isfinite(start_s) and start_s >= 0):
-        raise ValueError(f"`start_s` must be a finite moment of 0 s or later, got {start_s!r}. Takes begin at 0.")
+        raise ValueError(
+            f"`start_s` must be a finite moment of 0 s or later, got {start_s!r}. Takes begin at 0."
+        )
     who = list(SUBJECTS).index(subject.name) if subject.name in SUBJECTS else len(SUBJECTS)
     rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), ACTION_NAMES.index(action), who])
     times_s = start_s + np.arange(num_frames) / fps

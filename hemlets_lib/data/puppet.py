@@ -62,13 +62,20 @@ class Puppet:
         return np.zeros(self.num_frames)
 
     def place_pelvis(
-        self, position_mm: Float[Array, "F 3"], *, yaw: Array, pitch: Array | float = 0.0, roll: Array | float = 0.0
+        self,
+        position_mm: Float[Array, "F 3"],
+        *,
+        yaw: Array,
+        pitch: Array | float = 0.0,
+        roll: Array | float = 0.0,
     ) -> None:
         """Pitch tilts forward, roll to the left."""
         self.pelvis_mm = np.asarray(position_mm, dtype=np.float64)
         self.heading = self._zeros() + yaw
         self.pelvis_rotation = (
-            rotation("z", self.heading) @ rotation("y", self._zeros() + pitch) @ rotation("x", self._zeros() - roll)
+            rotation("z", self.heading)
+            @ rotation("y", self._zeros() + pitch)
+            @ rotation("x", self._zeros() - roll)
         )
         self.pitch = self._zeros() + pitch
 
@@ -79,12 +86,16 @@ class Puppet:
         trunk, _ = trunk_kinematics(self.subject, self.pelvis_mm, self.pelvis_rotation, self.angles)
         for side in SIDES:
             hip = trunk[f"{side}_hip"]
-            self.angles |= within_limits(
-                reach_limb(
-                    self.subject, "leg", side,
-                    start_mm=hip, target_mm=ankles_mm[side], pole=knee_poles[side], frame=self.pelvis_rotation,
-                )
-            )  # fmt: skip
+            reached = reach_limb(
+                self.subject,
+                "leg",
+                side,
+                start_mm=hip,
+                target_mm=ankles_mm[side],
+                pole=knee_poles[side],
+                frame=self.pelvis_rotation,
+            )
+            self.angles |= within_limits(reached)
             self.points[f"{side}_knee"], self.points[f"{side}_ankle"] = limb_kinematics(
                 self.subject, "leg", side, hip, self.pelvis_rotation, self.angles
             )
@@ -97,11 +108,15 @@ class Puppet:
         for name, (angle, lumbar) in shares.items():
             self.angles[f"lumbar_{name}"] = self._zeros() + lumbar * np.asarray(angle)
             self.angles[f"thoracic_{name}"] = self._zeros() + (1 - lumbar) * np.asarray(angle)
-        self.angles["lumbar_flexion"] = self.angles["lumbar_flexion"] - np.radians(4.0)  # the lower back is hollow
+        self.angles["lumbar_flexion"] = self.angles["lumbar_flexion"] - np.radians(
+            4.0
+        )  # the lower back is hollow
         self.angles["thoracic_flexion"] = self.angles["thoracic_flexion"] + np.radians(4.0)
         self._refresh()
 
-    def turn_head(self, *, yaw: Array | float = 0.0, pitch: Array | float = 0.0, roll: Array | float = 0.0) -> None:
+    def turn_head(
+        self, *, yaw: Array | float = 0.0, pitch: Array | float = 0.0, roll: Array | float = 0.0
+    ) -> None:
         """Looks left by `yaw` of the chest, down by `pitch` of the horizon, and tilts left by `roll`."""
         leaning = self.pitch + self.angles["lumbar_flexion"] + self.angles["thoracic_flexion"]
         flexion = pitch - 0.75 * leaning  # people keep their gaze level when they lean
@@ -121,7 +136,13 @@ class Puppet:
     # Places for a hand: each is where the WRIST goes, in the world.
 
     def near_shoulder(
-        self, side: str, forward: Array | float, outward: Array | float, up: Array | float, *, frame: str = "chest"
+        self,
+        side: str,
+        forward: Array | float,
+        outward: Array | float,
+        up: Array | float,
+        *,
+        frame: str = "chest",
     ) -> Float[Array, "F 3"]:
         """From the shoulder, in units of the arm's length; `frame` 'chest' or 'upright'."""
         offset = _offset(forward, SIDES[side] * np.asarray(outward), up) * self.subject.arm_mm
@@ -133,7 +154,9 @@ class Puppet:
     ) -> Float[Array, "F 3"]:
         """From the middle of the head, millimetres for a head of average size."""
         size = self.subject.head_mm / 115.0
-        offset = np.broadcast_to(_offset(forward, SIDES[side] * np.asarray(outward), up) * size, (self.num_frames, 3))
+        offset = np.broadcast_to(
+            _offset(forward, SIDES[side] * np.asarray(outward), up) * size, (self.num_frames, 3)
+        )
         return self.points["nose"] + apply(self.frames["head"], offset)
 
     def near_pelvis(
@@ -144,15 +167,26 @@ class Puppet:
         offset = np.broadcast_to(offset, (self.num_frames, 3))
         return self.pelvis_mm + apply(self.pelvis_rotation, offset)
 
-    def below_shoulder(self, side: str, forward_mm: float, outward_mm: float, height_mm: float) -> Float[Array, "F 3"]:
+    def below_shoulder(
+        self, side: str, forward_mm: float, outward_mm: float, height_mm: float
+    ) -> Float[Array, "F 3"]:
         """A place over the floor, from the shoulder's own, along the trunk's heading."""
         offset = np.broadcast_to(_offset(forward_mm, SIDES[side] * outward_mm, 0.0), (self.num_frames, 3))
         place = self.points[f"{side}_shoulder"] + apply(self.frames["upright"], offset)
         return np.concatenate([place[:, :2], np.full((self.num_frames, 1), height_mm)], axis=1)
 
-    def hanging(self, side: str, *, flexion: Array | float = 0.0, abduction: Array | float = 0.1, elbow: Array | float = 0.25) -> Float[Array, "F 3"]:  # fmt: skip
+    def hanging(
+        self,
+        side: str,
+        *,
+        flexion: Array | float = 0.0,
+        abduction: Array | float = 0.1,
+        elbow: Array | float = 0.25,
+    ) -> Float[Array, "F 3"]:
         """An arm that hangs, swung forward by `flexion` and bent at the elbow; radians."""
-        arm, fore = (length / self.subject.arm_mm for length in (self.subject.upper_arm_mm, self.subject.forearm_mm))
+        arm, fore = (
+            length / self.subject.arm_mm for length in (self.subject.upper_arm_mm, self.subject.forearm_mm)
+        )
         low = np.asarray(flexion) + np.asarray(elbow)
         forward = arm * np.sin(flexion) + fore * np.sin(low)
         down = arm * np.cos(flexion) + fore * np.cos(low)
@@ -165,15 +199,16 @@ class Puppet:
     def at_ear(self, side: str) -> Float[Array, "F 3"]:
         return self.near_head(side, 45.0, 122.0, -55.0)
 
-    def on_thigh(self, side: str, *, fraction: Array | float = 0.75, lift_mm: float = 85.0, of: str = "") -> Float[Array, "F 3"]:  # fmt: skip
+    def on_thigh(
+        self, side: str, *, fraction: float = 0.75, lift_mm: float = 85.0, of: str = ""
+    ) -> Float[Array, "F 3"]:
         """Above a thigh (its own, or that `of` the other side), that fraction of the way to the knee."""
         hip, knee = (self.points[f"{of or side}_{joint}"] for joint in ("hip", "knee"))
         along = normalise(knee - hip)
         up = np.array([0.0, 0.0, 1.0]) - along[:, 2:] * along  # perpendicular to the thigh, upwards
         # Beside a thigh that points down or up, there is no 'above': its front then.
         up = up + 0.35 * self.frames["pelvis"][..., 0]
-        weight = np.asarray(fraction)[..., None] if np.ndim(fraction) else fraction
-        return hip + weight * (knee - hip) + lift_mm * normalise(up)
+        return hip + fraction * (knee - hip) + lift_mm * normalise(up)
 
     def _clear_of_trunk(self, wrist_mm: Float[Array, "F 3"]) -> Float[Array, "F 3"]:
         """Moves wrists that are inside the trunk to its surface, smoothly."""
@@ -186,26 +221,31 @@ class Puppet:
         height = np.clip(1.6 - np.abs(local[:, 2] + 0.45 * tall) / tall, 0.0, 0.4) / 0.4
         inside = height**2 * (3 - 2 * height)  # 1 beside the trunk, 0 above the shoulders and below the hips
         pushed = 1.0 + 0.08 * np.logaddexp(0.0, (reach - 1.0) / 0.08)  # rounded max(1, reach)
-        local[:, :2] *= (1 + inside * (np.maximum(pushed, reach) / reach - 1))[:, None]
+        local[:, :2] *= (1 + inside * (pushed / reach - 1))[:, None]
         return centre + apply(chest, local)
 
-    def place_hand(self, side: str, wrist_mm: Float[Array, "F 3"], *, swivel: Array | float = 0.0, through: bool = False) -> None:  # fmt: skip
+    def place_hand(self, side: str, wrist_mm: Float[Array, "F 3"], *, swivel: Array | float = 0.0) -> None:
         """Brings a wrist to a place; the collar bone helps and the elbow keeps a natural side.
 
         Args:
             side: 'left' or 'right'.
             wrist_mm: The place, world.
             swivel: Turns the elbow about the line from shoulder to wrist; positive lifts it outwards.
-            through: Whether the wrist may go where the trunk is (arms crossed close to the chest).
         """
         sign = SIDES[side]
         chest = self.frames["chest"]
-        wrist_mm = wrist_mm if through else self._clear_of_trunk(wrist_mm)
+        wrist_mm = self._clear_of_trunk(wrist_mm)
         # A fist cannot come quite to its own shoulder: such places are moved to before it.
         close = np.linalg.norm(wrist_mm - self.points[f"{side}_shoulder"], axis=-1) / self.subject.arm_mm
         ahead = chest @ np.array([0.9, 0.2 * sign, -0.4])
-        wrist_mm = wrist_mm + (0.03 * np.logaddexp(0.0, (0.30 - close) / 0.03) * self.subject.arm_mm)[:, None] * ahead
-        aim = apply(np.swapaxes(chest, -1, -2), wrist_mm - self.points[f"{side}_shoulder"]) / self.subject.arm_mm
+        wrist_mm = (
+            wrist_mm
+            + (0.03 * np.logaddexp(0.0, (0.30 - close) / 0.03) * self.subject.arm_mm)[:, None] * ahead
+        )
+        aim = (
+            apply(np.swapaxes(chest, -1, -2), wrist_mm - self.points[f"{side}_shoulder"])
+            / self.subject.arm_mm
+        )
         lift = aim[:, 2] + 0.25
         self.angles[f"{side}_collar_elevation"] = np.radians(26.0) * 0.15 * np.logaddexp(0.0, lift / 0.15)
         self.angles[f"{side}_collar_protraction"] = np.radians(14.0) * np.tanh(1.6 * (aim[:, 0] - 0.25))
@@ -240,7 +280,9 @@ def _carry(
     return vector + along + np.cross(cross, along) / np.maximum(1.0 + cos, 0.02)[:, None]
 
 
-def _turn_about(axis: Float[Array, "F 3"], vector: Float[Array, "F 3"], angle: Float[Array, "F"]) -> Float[Array, "F 3"]:  # fmt: skip
+def _turn_about(
+    axis: Float[Array, "F 3"], vector: Float[Array, "F 3"], angle: Float[Array, "F"]
+) -> Float[Array, "F 3"]:
     """Rodrigues' rotation of vectors about unit axes."""
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     along = (axis * vector).sum(-1, keepdims=True) * axis

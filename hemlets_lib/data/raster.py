@@ -69,7 +69,7 @@ def _vertex_normals(vertices: Array, faces: Array, signs: Array) -> Array:
 
 @_compiled
 def _rasterise(
-    x: Array, y: Array, inverse_z: Array, faces: Array, inverse_depth: Array, face_at: Array
+    x: Array, y: Array, inverse_z: Array, faces: Array, signs: Array, inverse_depth: Array, face_at: Array
 ) -> None:
     """Fills `inverse_depth` (1/mm, 0 where empty) and `face_at` (-1 where empty)."""
     height, width = inverse_depth.shape
@@ -79,7 +79,7 @@ def _rasterise(
             continue
         xa, ya, xb, yb, xc, yc = x[a], y[a], x[b], y[b], x[c], y[c]
         area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
-        if abs(area) < 1e-9:
+        if area * signs[f] > -1e-9:  # seen from behind: the far side of a closed surface
             continue
         left, right = min(xa, xb, xc), max(xa, xb, xc)
         top, bottom = min(ya, yb, yc), max(ya, yb, yc)
@@ -369,7 +369,7 @@ def composite(
 
     inverse_depth = np.zeros(((i_high - i_low) * n, (j_high - j_low) * n))
     face_at = np.full(inverse_depth.shape, -1, dtype=np.int32)
-    _rasterise(x, y, inverse_z, faces, inverse_depth, face_at)
+    _rasterise(x, y, inverse_z, faces, signs, inverse_depth, face_at)
     normals = _vertex_normals(vertices, faces, signs)
     shaded = plane[0] != 0.0 or plane[1] != 0.0 or plane[2] != 0.0
     samples = _shade_samples(

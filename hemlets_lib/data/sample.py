@@ -96,6 +96,11 @@ class Sample:
                 )
 
     @property
+    def in_crop(self) -> Bool[Tensor, "J"]:
+        """Joints that are known and lie inside the crop: those its heatmaps can show."""
+        return self.joint_valid & (self.joints_crop[:, :2].abs() < 0.5).all(-1)
+
+    @property
     def size(self) -> int:
         """Side of the crop in pixels."""
         return self.image.shape[0]
@@ -118,6 +123,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.meta)
+
+    @property
+    def in_crop(self) -> Bool[Tensor, "B J"]:
+        """Joints that are known and lie inside their crop: those its heatmaps can show."""
+        return self.joint_valid & (self.joints_crop[..., :2].abs() < 0.5).all(-1)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""

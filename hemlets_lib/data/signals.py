@@ -91,15 +91,15 @@ class Signals:
         return self.rng.uniform(low, high, NUM_KEYS)
 
     def picks(self, weights: list[float]) -> Int[Array, "K"]:
-        """A choice per segment, never twice the same in a row where there are several."""
-        chance = np.asarray(weights) / np.sum(weights)
-        chosen: list[int] = []
-        for draw in self.rng.random((NUM_KEYS, 2)):
-            pick = int(np.searchsorted(np.cumsum(chance), draw[0]))
-            if chosen and pick == chosen[-1]:
-                pick = int(np.searchsorted(np.cumsum(chance), draw[1]))
-            chosen.append(min(pick, len(weights) - 1))
-        return np.array(chosen)
+        """A choice per segment; one that repeats the last is drawn again, once."""
+        bounds = np.cumsum(weights)
+        first, second = np.searchsorted(
+            bounds[:-1], bounds[-1] * self.rng.random((2, NUM_KEYS)), side="right"
+        )
+        for i in range(1, NUM_KEYS):
+            if first[i] == first[i - 1]:
+                first[i] = second[i]
+        return first
 
     def schedule(self, period_s: float, move_s: float) -> Schedule:
         return Schedule(
@@ -116,7 +116,9 @@ class Signals:
         shape = (waves, size or 1)
         rates = 2 * np.pi / period_s * self.rng.uniform(0.45, 1.6, shape)
         phases = self.rng.uniform(0, 2 * np.pi, shape)
-        values = np.sin(self.times_s[:, None, None] * rates + phases).sum(1) * (amplitude / np.sqrt(waves / 2))
+        values = np.sin(self.times_s[:, None, None] * rates + phases).sum(1) * (
+            amplitude / np.sqrt(waves / 2)
+        )
         return values if size else values[:, 0]
 
     def wave(self, rate_hz: float) -> Float[Array, "F"]:

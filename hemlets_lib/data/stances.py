@@ -24,16 +24,20 @@ WALKING_REACH = 0.996
 STANCE_FRACTION = 0.42  # of the gait cycle with the foot flat; the heel leaves the floor after it
 
 
-def _floor(xy: Float[Array, "F 2"], height: Float[Array, "F"]) -> Float[Array, "F 3"]:
+def over_floor(xy: Float[Array, "F 2"], height: Float[Array, "F"]) -> Float[Array, "F 3"]:
     return np.concatenate([xy, height[:, None]], axis=1)
 
 
-def _direction(yaw: Float[Array, "*F"]) -> Float[Array, "*F 2"]:
+def direction(yaw: Float[Array, "*F"] | float) -> Float[Array, "*F 2"]:
     return np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
 
 
 def _highest_pelvis(
-    puppet: Puppet, xy: Float[Array, "F 2"], frame: Float[Array, "F 3 3"], ankles: dict[str, Array], reach: float
+    puppet: Puppet,
+    xy: Float[Array, "F 2"],
+    frame: Float[Array, "F 3 3"],
+    ankles: dict[str, Array],
+    reach: float,
 ) -> Float[Array, "F"]:
     """As high as the legs allow, the lower of the two, with a rounded corner."""
     length = reach * puppet.subject.leg_mm
@@ -41,7 +45,9 @@ def _highest_pelvis(
     for side, sign in SIDES.items():
         hip = frame @ np.array([0.0, sign * puppet.subject.hip_mm, 0.0])
         apart = np.linalg.norm(xy + hip[:, :2] - ankles[side][:, :2], axis=-1)
-        limits.append(ankles[side][:, 2] + np.sqrt(np.maximum(length**2 - apart**2, 0.2 * length**2)) - hip[:, 2])
+        limits.append(
+            ankles[side][:, 2] + np.sqrt(np.maximum(length**2 - apart**2, 0.2 * length**2)) - hip[:, 2]
+        )
     return soft_min(limits[0], limits[1], 6.0)
 
 
@@ -82,7 +88,7 @@ def stand(
     facing = signals.uniform(0, 2 * np.pi)
     yaws = facing + signals.keys(-turn, turn)
     away, around = radius_mm * np.sqrt(signals.keys(0, 1)), signals.keys(0, 2 * np.pi)
-    spots = away[:, None] * _direction(around)
+    spots = away[:, None] * direction(around)
     spots[NUM_KEYS // 2 :] = spots[NUM_KEYS // 2 - 1 :: -1] * 0.5 + spots[NUM_KEYS // 2 :] * 0.5
     half_width = signals.keys(*width) * puppet.subject.hip_mm
     stagger = signals.keys(-stagger_mm, stagger_mm)
@@ -93,17 +99,17 @@ def stand(
     yaw = steps.blend(yaws, 0.1, 0.85) + signals.wander(0.05, 5.0)
     ankles, poles = {}, {}
     for (side, sign), (begin, end) in zip(SIDES.items(), ((0.0, 0.5), (0.4, 0.9)), strict=True):
-        ahead, across = _direction(yaws), _direction(yaws + np.pi / 2)
+        ahead, across = direction(yaws), direction(yaws + np.pi / 2)
         places = spots + sign * (stagger[:, None] * ahead + half_width[:, None] * across)
         xy = steps.blend(places, begin, end)
         moved = np.linalg.norm(places[steps.now] - places[steps.before], axis=-1)
         lift = steps.bump(begin, end) * np.minimum(0.35 * moved, 90.0)
         toes = steps.blend(yaws + sign * foot_out, begin, end)
         back = kneel * (side == kneeling_side)
-        xy = xy - 0.62 * puppet.subject.leg_mm * back[:, None] * _direction(toes)
+        xy = xy - 0.62 * puppet.subject.leg_mm * back[:, None] * direction(toes)
         lift = lift + 40.0 * back + 90.0 * (4 * back * (1 - back)) ** 2
-        ankles[side] = _floor(xy, puppet.subject.ankle_mm + lift)
-        knees = 0.5 * _direction(toes) + 0.5 * _direction(yaw + sign * 0.15)
+        ankles[side] = over_floor(xy, puppet.subject.ankle_mm + lift)
+        knees = 0.5 * direction(toes) + 0.5 * direction(yaw + sign * 0.15)
         poles[side] = np.concatenate([knees, -0.25 * back[:, None]], axis=1)
 
     sway = shift * steps.blend(signals.keys(-1, 1), 0.2, 1.0) + signals.wander(0.05, 3.0)
@@ -113,14 +119,14 @@ def stand(
     crouch = np.zeros(puppet.num_frames) + crouch_mm
     tilt = np.zeros(puppet.num_frames) + pitch
     behind = -30.0 + 0.14 * crouch + 170.0 * np.sin(np.maximum(tilt, 0.0)) + signals.wander(8.0, 2.5)
-    xy = xy - behind[:, None] * _direction(yaw)
+    xy = xy - behind[:, None] * direction(yaw)
     # The hip of the leg that carries less hangs lower, and its knee bends.
     roll = 0.065 * np.tanh(1.5 * sway) * (1 - kneel) + signals.wander(0.012, 4.0)
     frame = rotation("z", yaw) @ rotation("y", tilt) @ rotation("x", -roll)
     height = _highest_pelvis(puppet, xy, frame, ankles, signals.uniform(*STANDING_REACH)) - crouch
     kneeling = 0.98 * puppet.subject.thigh_mm + 45.0
     height = height + kneel * (np.minimum(kneeling, height) - height)
-    puppet.place_pelvis(_floor(xy, height), yaw=yaw, pitch=tilt, roll=roll)
+    puppet.place_pelvis(over_floor(xy, height), yaw=yaw, pitch=tilt, roll=roll)
     puppet.place_feet(ankles, poles)
     return steps
 
@@ -172,7 +178,7 @@ def walk(
 
     speed = 1000.0 * signals.uniform(*speed_m_s)
     # Longer steps at higher speed; the path's length is a whole number of strides, so it closes.
-    stride = 2 * subject.leg_mm * (0.42 + 0.2 * speed / 1350.0) * signals.uniform(0.92, 1.08)
+    stride = 2 * subject.leg_mm * (0.45 + 0.25 * speed / 1350.0) * signals.uniform(0.92, 1.08)
     stride = arc[-1] / max(1, round(arc[-1] / stride))
     cycles = (speed * signals.times_s + signals.uniform(0, arc[-1])) / stride
     half_width = signals.uniform(0.35, 0.75) * subject.hip_mm
@@ -188,26 +194,26 @@ def walk(
         feet, toes = [], []
         for ahead in (0.0, 1.0):
             point, yaw = along((count + ahead + shift + 0.27) * stride)
-            feet.append(point + sign * half_width * _direction(yaw + np.pi / 2))
+            feet.append(point + sign * half_width * direction(yaw + np.pi / 2))
             toes.append(yaw + sign * foot_out)
         done = (swing**2 * (3 - 2 * swing) + minimum_jerk(swing)) / 2
         xy = feet[0] + (feet[1] - feet[0]) * done[:, None]
         lift = kick * swing**1.5 * (1 - swing) ** 2.5 / 0.0936  # the peak of u^1.5 (1-u)^2.5
-        ankles[side] = _floor(xy, subject.ankle_mm + lift)
+        ankles[side] = over_floor(xy, subject.ankle_mm + lift)
         turn = np.mod(toes[1] - toes[0] + np.pi, 2 * np.pi) - np.pi
-        poles[side] = _floor(_direction(toes[0] + done * turn), np.zeros_like(swing))
+        poles[side] = over_floor(direction(toes[0] + done * turn), np.zeros_like(swing))
 
     xy, yaw = along(cycles * stride)
     phase = 2 * np.pi * cycles
     # The left foot carries from phase 0 to pi: the pelvis moves over it.
     sideways = signals.uniform(12.0, 32.0) * np.sin(phase)
-    xy = xy + sideways[:, None] * _direction(yaw + np.pi / 2)
+    xy = xy + sideways[:, None] * direction(yaw + np.pi / 2)
     twist = 0.10 * np.cos(phase)  # the pelvis turns with the leg that goes ahead
     roll = 0.05 * np.sin(phase)
     lean = signals.uniform(0.0, 0.08)
     frame = rotation("z", yaw - twist) @ rotation("y", lean + 0 * yaw) @ rotation("x", -roll)
     height = _highest_pelvis(puppet, xy, frame, ankles, WALKING_REACH)
     height = soft_min(height, 0.985 * subject.leg_mm + subject.ankle_mm - signals.uniform(0.0, 25.0), 10.0)
-    puppet.place_pelvis(_floor(xy, height), yaw=yaw - twist, pitch=lean, roll=roll)
+    puppet.place_pelvis(over_floor(xy, height), yaw=yaw - twist, pitch=lean, roll=roll)
     puppet.place_feet(ankles, poles)
     return Gait(phase=phase, speed=speed / subject.leg_mm)

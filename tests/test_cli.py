@@ -1,0 +1,178 @@
+"""The command line: help with examples, one-line errors, exit statuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hemlets_lib import cli, runs
+from hemlets_lib.notebooks import PROFILES, NotebookUsageError
+
+COMMANDS = [command.callback.__name__ for command in cli.app.registered_commands]
+
+
+@pytest.fixture
+def call():
+    """Call a command in this process; returns (exit status, output on one line, without box drawing)."""
+
+    def invoke(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200"})
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, " ".join(result.output.replace("│", " ").split())
+
+    return invoke
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """Replaces the runner; collects the options it was started with."""
+    calls = []
+
+    def run_notebooks(**options):
+        calls.append(options)
+        run = runs.Run(folder=tmp_path)
+        entry = {
+            "title": "00 · One",
+            "status": "ok",
+            "wall_time_s": 1.0,
+            "peak_memory_mib": None,
+            "error": None,
+        }
+        run.results = {"status": "ok", "notebooks": {"00_one": entry}}
+        return run
+
+    monkeypatch.setattr(runs, "run_notebooks", run_notebooks)
+    return calls
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(call, command):
+    status, text = call(command, "--help")
+    assert status == 0 and f"Example: hemlets {command}" in text
+
+
+def test_help_needs_no_heavy_import():
+    code = (
+        "import sys, hemlets_lib.cli\n"
+        "print([name for name in ('torch', 'numpy', 'papermill', 'nbformat') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_profiles_are_the_runners():
+    assert [profile.value for profile in cli.Profile] == list(PROFILES)
+
+
+def test_demo_runs_the_first_notebooks(call, started):
+    status, text = call("demo")
+    assert status == 0
+    assert started[0]["only"] == ["00", "01", "02", "03"]
+    assert started[0]["profile"] == "laptop" and started[0]["parameters"] == {}
+    assert "1 passed, 0 failed" in text and "Open file://" in text
+
+
+def test_demo_on_own_material(call, started, tmp_path):
+    for name in ("mocap dir/sub/02_01.amc", "photos/a.JPG"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    status, _ = call("demo", "--mocap", str(tmp_path / "mocap dir"), "--photos", str(tmp_path / "photos"))
+    assert status == 0
+    assert started[0]["only"][-1] == "10"
+    assert started[0]["parameters"] == {
+        "mocap_dir": tmp_path / "mocap dir",
+        "photos_dir": tmp_path / "photos",
+    }
+
+
+def test_demo_refuses_folders_without_material(call, started, tmp_path):
+    status, text = call("demo", "--photos", str(tmp_path / "none"))
+    assert status == 2 and "--photos: expected a folder with .jpg, .jpeg, .png files" in text
+    status, text = call("demo", "--mocap", str(tmp_path))
+    assert status == 2 and "no .amc, .bvh file in" in text
+    assert not started
+
+
+def test_notebooks_options_reach_the_runner(call, started):
+    options = ["--only", "01,03", "--param", "seed=4", "--param", "name=a=b", "--timeout-s", "9"]
+    status, _ = call("notebooks", *options)
+    assert status == 0
+    assert started[0]["only"] == ["01", "03"] and started[0]["timeout_s"] == 9
+    assert started[0]["parameters"] == {"seed": "4", "name": "a=b"}
+    assert started[0]["profile"] is None  # the runner's default, or the resumed run's
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--profile", "lab"], "'lab' is not one of"),
+        (["--param", "seed"], "expected NAME=VALUE, got 'seed'"),
+        (["--timeout-s", "0"], "--timeout-s"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_bad_usage_exits_2(call, started, options, message):
+    status, text = call("notebooks", *options)
+    assert status == 2 and message in text
+    assert not started
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (NotebookUsageError("no notebook '07'"), 2, "error: no notebook '07'"),
+        (ValueError("02.amc, line 7: expected 3 numbers"), 1, "error: 02.amc, line 7: expected 3 numbers"),
+        (KeyError("x"), 1, "error: KeyError: 'x' (HEMLETS_DEBUG=1 shows where)"),
+    ],
+)
+def test_errors_are_one_line(monkeypatch, capsys, error, status, message):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.delenv("HEMLETS_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == status
+    assert capsys.readouterr().err.strip() == message
+    monkeypatch.setenv("HEMLETS_DEBUG", "1")
+    with pytest.raises(type(error)):
+        cli.main()
+
+
+def test_failures_are_shown_and_exit_1(call, monkeypatch, tmp_path):
+    def run_notebooks(**options):
+        run = runs.Run(folder=tmp_path)
+        error = {"summary": "In [3]: ValueError: no", "traceback": ["line one", "[line] two"]}
+        entry = {
+            "title": "01",
+            "status": "failed",
+            "wall_time_s": 1.0,
+            "peak_memory_mib": 12.0,
+            "error": error,
+        }
+        run.results = {"status": "failed", "notebooks": {"01_one": entry}}
+        return run
+
+    monkeypatch.setattr(runs, "run_notebooks", run_notebooks)
+    status, text = call("notebooks")
+    assert status == 1
+    assert "In [3]: ValueError: no line one [line] two" in text and "0 passed, 1 failed" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["notebooks", "--only", "77", "--notebooks-dir", "nowhere"]]
+)
+def test_the_installed_module_runs(arguments, tmp_path):
+    command = [sys.executable, "-m", "hemlets_lib.cli", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ), check=False
+    )
+    assert done.returncode == (0 if arguments == ["--help"] else 2)
+    assert "Traceback" not in done.stderr

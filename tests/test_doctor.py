@@ -1,0 +1,73 @@
+"""The doctor's findings on pretended machines."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from hemlets_lib import doctor
+from hemlets_lib.doctor import Finding, examine, find_browser, print_report
+
+
+def test_it_looks_at_everything():
+    subjects = {finding.subject for finding in examine()}
+    expected = {"Python", "packages: library", "device", "notebook kernel", "embedded samples", "data sets"}
+    assert expected | {"ImageNet weights", "browser for tests"} <= subjects
+
+
+def test_only_what_is_needed_decides(capsys):
+    good = [Finding("a", "1.0"), Finding("b", "none", "absent", "get b")]
+    assert print_report(good)
+    out = capsys.readouterr().out
+    assert "Everything needed is there." in out and "mend: get b" in out
+    assert not print_report([*good, Finding("c", "not installed", "missing", "pip install c")])
+    out = capsys.readouterr().out
+    assert "Missing: c." in out and "mend: pip install c" in out
+
+
+@pytest.mark.parametrize(
+    ("installed", "lowest", "state", "found"),
+    [
+        ("2.15.0+cu130", "2.8", "ok", "2.15.0+cu130"),
+        ("2.0", "2.0.0", "ok", "2.0"),
+        ("2.10", "2.9", "ok", "2.10"),
+        ("2.7.1", "2.8", "missing", "2.7.1, needs 2.8 or newer"),
+    ],
+)
+def test_versions_are_held_against_the_lower_bounds(monkeypatch, installed, lowest, state, found):
+    monkeypatch.setattr(metadata, "version", lambda name: installed)
+    finding = doctor._package("torch", lowest, None)
+    assert (finding.state, finding.found) == (state, found)
+
+
+def test_missing_packages_name_the_command(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", absent)
+    finding = doctor._package("papermill", "2.6", "notebooks")
+    assert finding.found == "not installed (extra 'notebooks')" and finding.state == "missing"
+    assert 'pip install -e ".[all]"' in finding.remedy
+    assert doctor._package("mypy", None, "test").state == "absent"
+
+
+def test_samples_and_data_are_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_root", lambda: tmp_path)
+    monkeypatch.delenv("HEMLETS_DATA", raising=False)
+    assert doctor._samples().state == "missing" and doctor._samples().remedy == "hemlets data samples"
+    assert "HEMLETS_DATA is not set" in doctor._data().found
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "manifest.json").write_text("{}")
+    monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "mine"))
+    finding = doctor._data()
+    assert finding.state == "ok" and str(tmp_path / "mine") in finding.found
+
+
+def test_browser(monkeypatch):
+    monkeypatch.setattr(
+        doctor.shutil, "which", lambda name: f"/bin/{name}" if name == "google-chrome" else None
+    )
+    assert find_browser() == "/bin/google-chrome"
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert find_browser() is None and doctor._browser().state == "absent"

@@ -1,0 +1,110 @@
+"""Pages that need no network: equations drawn, widgets replaced by their pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from hemlets_lib.notebook_pages import first_figure, network_references, notebook_title, run_index, to_html
+
+CASES = r"r(z_p, z_c) = \begin{cases} 1 & z_p - z_c > \epsilon \\ 0 & \text{else} \end{cases} \tag{1}"
+
+
+def png(size: tuple[int, int] = (600, 400)) -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (0, 114, 178)).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def page_of(*cells) -> BeautifulSoup:
+    return BeautifulSoup(to_html(new_notebook(cells=list(cells)), title="T"), "html.parser")
+
+
+@pytest.mark.parametrize(
+    ("source", "latex", "block"),
+    [
+        (f"$$ {CASES} $$", CASES, True),
+        (r"the loss $\mathcal{L}^{\text{HEM}}$ of", r"\mathcal{L}^{\text{HEM}}", False),
+        (r"$\lVert \hat{T} \odot M \rVert_2^2$", r"\lVert \hat{T} \odot M \rVert_2^2", False),
+        ("| a |\n|---|\n| $x < y$ |", "x < y", False),
+        (
+            r"\begin{align*} a &= b \\ c &= d \end{align*}",
+            r"\begin{align*} a &= b \\ c &= d \end{align*}",
+            True,
+        ),
+        (r"$\operatorname*{arg\,max}_x f$", r"\operatorname*{arg\,max}_x f", False),
+    ],
+)
+def test_equations_are_drawn(source, latex, block):
+    (image,) = page_of(new_markdown_cell(source)).select("img.equation")
+    assert image["alt"] == latex
+    assert ("equation-block" in image["class"]) == block
+    assert image["src"].startswith("data:image/svg+xml;base64,")
+
+
+def test_code_and_money_stay_text():
+    page = page_of(new_markdown_cell("`$x$` costs \\$5\n\n```\n$y$ and $z$\n```"), new_code_cell("a = '$x$'"))
+    assert not page.select("img.equation")
+
+
+def test_what_cannot_be_drawn_is_shown_as_source():
+    page = page_of(new_markdown_cell(r"$\frac{1}{$ and $x$"))
+    assert len(page.select("img.equation")) <= 2 and "and" in page.text
+
+
+def test_a_widget_leaves_its_picture_and_its_words():
+    data = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "7"},
+        "text/plain": "FigureWidget",
+        "image/png": png(),
+    }
+    output = new_output("display_data", data, metadata={"image/png": {"alt": 'An "arm"'}})
+    (image,) = page_of(new_code_cell("w", outputs=[output])).select(".jp-OutputArea img")
+    assert image["alt"] == 'An "arm"' and image["src"].startswith("data:image/png")
+
+
+def test_interactive_html_is_kept_only_if_it_is_self_contained():
+    def shown(html: str) -> BeautifulSoup:
+        output = new_output("display_data", {"text/html": html, "image/png": png()})
+        return page_of(new_code_cell("f", outputs=[output]))
+
+    assert shown("<div id='live'></div>").select("#live")
+    assert not shown('<script src="https://cdn.example/p.js"></script><div id="live"></div>').select("#live")
+
+
+def test_network_references():
+    page = (
+        '<a href="https://example.org/paper">paper</a><script src="https://a.example/x.js"></script>'
+        "<link rel=stylesheet href='http://b.example/y.css'><style>@import url(https://c.example/z.css)</style>"
+        '<img src="data:image/png;base64,AAAA"><script src="https://a.example/x.js"></script>'
+    )
+    assert network_references(page) == [
+        "https://a.example/x.js",
+        "http://b.example/y.css",
+        "https://c.example/z.css",
+    ]
+    assert network_references(to_html(new_notebook(cells=[new_markdown_cell("# $x$")]), title="T")) == []
+
+
+def test_title_and_first_figure():
+    output = new_output("display_data", {"image/png": png()})
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# 01 · Parts\ntext"), new_code_cell("f", outputs=[output])]
+    )
+    assert notebook_title(notebook, "x") == "01 · Parts"
+    assert notebook_title(new_notebook(), "x") == "x"
+    thumbnail = first_figure(notebook, width=120)
+    assert thumbnail is not None and Image.open(io.BytesIO(thumbnail)).size == (120, 80)
+    assert first_figure(new_notebook()) is None
+
+
+def test_index_escapes_what_notebooks_say():
+    heading = {"id": "1", "profile": "smoke", "summary": "1 of 1", "origin": "abc"}
+    card = {"title": "<b>", "status": "failed", "time": "1 s", "note": "a & b", "page": "html/a.html"}
+    page = run_index(heading, [{**card, "thumbnail": None}])
+    assert "&lt;b&gt;" in page and "a &amp; b" in page and 'href="html/a.html"' in page
