@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from hemlets_lib.metrics import auc_3d, mpjpe, pa_mpjpe, pck_3d
     from hemlets_lib.model import HEMletsNet, ModelConfig
     from hemlets_lib.skeleton import HEMLETS18, Skeleton
-    from hemlets_lib.triplets import decode_triplets, encode_triplets, lift, part_lengths, part_states, polarity
+    from hemlets_lib.triplets import (
+        decode_triplets,
+        encode_triplets,
+        lift,
+        part_lengths,
+        part_states,
+        polarity,
+    )
 
 _HOMES = {
     "HEMLETS18": "skeleton",

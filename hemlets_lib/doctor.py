@@ -158,31 +158,33 @@ def _root() -> Path:
 
 
 def _samples() -> Finding:
-    folder = _root() / "data_samples"
-    remedy = "hemlets data samples"
-    if not any(folder.glob("*")):
-        return Finding("embedded samples", f"none in {folder}", "missing", remedy)
+    subject, remedy = "embedded samples", "hemlets data samples"
     try:
-        from hemlets_lib.data.samples import verify_samples
-    except ImportError:
-        return Finding("embedded samples", f"{folder} (not verified)")
+        from hemlets_lib.data.samples import find_samples
+        from hemlets_lib.data.shards import verify_shards
+    except ImportError as error:  # a package is missing, which is reported above
+        return Finding(subject, f"cannot be read ({error})", "missing", _INSTALL)
     try:
-        verify_samples(folder)
+        folder = find_samples()
+        check = verify_shards(folder)
     except (ValueError, OSError) as error:
-        return Finding("embedded samples", str(error), "missing", remedy)
-    return Finding("embedded samples", f"{folder}, intact")
+        return Finding(subject, str(error), "missing", remedy)
+    if not check.ok:
+        return Finding(subject, f"{folder} is damaged: {'; '.join(check.problems)}", "missing", remedy)
+    return Finding(subject, f"{folder}, intact: {check.num_rows} samples, {check.num_bytes / 2**20:.1f} MiB")
 
 
 def _data() -> Finding:
+    """Built shards; HEMLETS_DATA is searched for the embedded samples too."""
     named = os.environ.get("HEMLETS_DATA")
     folders = [Path(named).expanduser()] if named else []
     folders.append(_root() / "shards")
     looked = ", ".join(str(folder) for folder in folders)
     found = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
     if found:
-        return Finding("data sets", f"{', '.join(found)} (looked in {looked})")
+        return Finding("built data", f"{', '.join(found)} (looked in {looked})")
     where = "looked in " + looked + ("" if named else "; HEMLETS_DATA is not set")
-    return Finding("data sets", f"none built, {where}", "absent", "hemlets data build --n 30000")
+    return Finding("built data", f"none, {where}", "absent", "hemlets data build --n 30000")
 
 
 def _backbone_weights() -> Finding:

@@ -197,10 +197,10 @@ EXERCISES = MappingProxyType(
         "01.2": Exercise(
             "Eq. (1) with its adaptive threshold.",
             _state_from_depths,
-            ((3000.0, 2800.0, 300.0), (3000.0, 3200.0, 300.0), (3000.0, 2900.0, 300.0), (3000.0, 2850.0, 300.0)),
+            tuple((3000.0, z_child, 300.0) for z_child in (2800.0, 3200.0, 2900.0, 2850.0)),
         ),
         "01.3": Exercise(
-            "An Ordinal label ord(child, parent) as a HEMlets state.", _ordinal_to_state, ((-1.0,), (1.0,), (0.0,))
+            "An Ordinal label ord(child, parent) as a state.", _ordinal_to_state, ((-1.0,), (1.0,), (0.0,))
         ),
         "01.4": Exercise("The triplets of a mirrored person.", _mirror, (_people(1, 1), _people(3, 2))),
         "02.1": Exercise(

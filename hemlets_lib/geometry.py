@@ -261,7 +261,8 @@ def recover_root_depth(
     """
     if bone_lengths_mm.shape[-1] != len(bones):
         raise ValueError(
-            f"`bone_lengths_mm` must have one length for each of {len(bones)} bones, got {bone_lengths_mm.shape[-1]}"
+            f"`bone_lengths_mm` must have one length for each of {len(bones)} bones, "
+            f"got {bone_lengths_mm.shape[-1]}"
         )
     homogeneous = torch.cat([rays, torch.ones_like(rays[..., :1])], -1)
     heads, tails = [child for _, child in bones], [parent for parent, _ in bones]
@@ -311,7 +312,8 @@ def procrustes(
 
     if predicted.shape != target.shape:
         raise ValueError(
-            f"`predicted` and `target` must have one shape, got {tuple(predicted.shape)} and {tuple(target.shape)}"
+            "`predicted` and `target` must have one shape, "
+            f"got {tuple(predicted.shape)} and {tuple(target.shape)}"
         )
     if valid is None:
         valid = torch.ones(predicted.shape[:-1], dtype=torch.bool, device=predicted.device)

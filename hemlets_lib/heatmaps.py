@@ -123,7 +123,8 @@ def peak_2d(
 
 def _expectation(marginal: Float[Tensor, "*batch n"], grid: Grid | str) -> Float[Tensor, "*batch"]:
     n = marginal.shape[-1]
-    return marginal @ Grid(grid).centres(n, device=marginal.device, dtype=marginal.dtype)
+    centres = Grid(grid).centres(n, device=marginal.device, dtype=marginal.dtype)
+    return (marginal * centres).sum(-1)  # not a matrix product: autocast would round that to half precision
 
 
 def _full_precision(logits: Tensor) -> Tensor:
@@ -156,11 +157,8 @@ def soft_argmax_3d(
 
     Source: Eq. (5), after Sun et al. 2018.
     """
-    with torch.autocast(volume_logits.device.type, enabled=False):
-        probs = _full_precision(volume_logits).flatten(-3).softmax(-1).unflatten(-1, volume_logits.shape[-3:])
-        over_x = probs.sum((-3, -2))  # (*batch, W)
-        over_y = probs.sum((-3, -1))  # (*batch, H)
-        over_z = probs.sum((-2, -1))  # (*batch, D)
-        return torch.stack(
-            [_expectation(over_x, grid), _expectation(over_y, grid), _expectation(over_z, grid)], -1
-        )
+    probs = _full_precision(volume_logits).flatten(-3).softmax(-1).unflatten(-1, volume_logits.shape[-3:])
+    over_x = probs.sum((-3, -2))  # (*batch, W)
+    over_y = probs.sum((-3, -1))  # (*batch, H)
+    over_z = probs.sum((-2, -1))  # (*batch, D)
+    return torch.stack([_expectation(over, grid) for over in (over_x, over_y, over_z)], -1)

@@ -149,10 +149,7 @@ def _equation(latex: str, *, inline: bool, soup: Any) -> Any:
     import ziamath
 
     try:
-        # ziamath has no starred operator names; the star only moves the limits.
-        drawing = ziamath.Latex(
-            latex.replace(r"\operatorname*", r"\operatorname"), size=_EQUATION_PX, inline=inline
-        )
+        drawing = ziamath.Latex(_drawable(latex), size=_EQUATION_PX, inline=inline)
         svg, below_baseline = drawing.svg(), drawing.getyofst()
     except Exception:  # an equation it cannot draw is shown as its source, as MathJax does
         fallback = soup.new_tag("code")
@@ -165,6 +162,17 @@ def _equation(latex: str, *, inline: bool, soup: Any) -> Any:
     if inline:
         image["style"] = f"vertical-align: {below_baseline - drawing.margin:.1f}px"
     return image
+
+
+def _drawable(latex: str) -> str:
+    """The same formula in words that ziamath draws as MathJax does."""
+    latex = latex.replace(r"\operatorname*", r"\operatorname")  # the star only moves the limits
+    for bar in ("vert", "Vert"):  # in a group of their own, bars grow with what they enclose only
+        opening, closing = rf"(?<!\\left)\\l{bar}(?![a-z])", rf"(?<!\\right)\\r{bar}(?![a-z])"
+        if len(re.findall(opening, latex)) == len(re.findall(closing, latex)):
+            latex = re.sub(opening, rf"{{\\l{bar}", latex)
+            latex = re.sub(closing, rf"\\r{bar}}}", latex)
+    return latex
 
 
 def notebook_title(notebook: Any, default: str) -> str:

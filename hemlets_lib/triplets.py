@@ -250,8 +250,9 @@ def _check_states(states: Tensor, batch: int, skeleton: Skeleton, rule: Variant)
         wrong = states[(states.abs() > rule.max_state) & (states != UNKNOWN)]
         if wrong.numel():
             raise ValueError(
-                f"`states` of variant {rule.name!r} must lie in {-rule.max_state}…{rule.max_state} or be UNKNOWN "
-                f"({UNKNOWN}), got {wrong[0].item()}. Were they made with part_states(…, variant={rule.name!r})?"
+                f"`states` of variant {rule.name!r} must lie in {-rule.max_state}…{rule.max_state} or be "
+                f"UNKNOWN ({UNKNOWN}), got {wrong[0].item()}. "
+                f"Were they made with part_states(…, variant={rule.name!r})?"
             )
 
 
@@ -294,16 +295,14 @@ def decode_triplets(
     rule = get_variant(variant)
     if triplets.ndim != 5 or triplets.shape[1:3] != (skeleton.num_parts, rule.num_maps):
         raise ValueError(
-            f"`triplets` must be (B, {skeleton.num_parts}, {rule.num_maps}, H, W) for skeleton {skeleton.name!r} "
-            f"and variant {variant!r}, got {tuple(triplets.shape)}"
+            f"`triplets` must be (B, {skeleton.num_parts}, {rule.num_maps}, H, W) "
+            f"for skeleton {skeleton.name!r} and variant {variant!r}, got {tuple(triplets.shape)}"
         )
     if heatmaps is None:
         return _decode_alone(triplets, skeleton, rule, grid, min_peak)
-    if heatmaps.shape != (triplets.shape[0], skeleton.num_joints, *triplets.shape[3:]):
-        raise ValueError(
-            f"`heatmaps` must be (B, J, H, W) = {(triplets.shape[0], skeleton.num_joints, *triplets.shape[3:])}, "
-            f"got {tuple(heatmaps.shape)}"
-        )
+    expected = (triplets.shape[0], skeleton.num_joints, *triplets.shape[3:])
+    if heatmaps.shape != expected:
+        raise ValueError(f"`heatmaps` must be (B, J, H, W) = {expected}, got {tuple(heatmaps.shape)}")
     height, width = triplets.shape[-2:]
     sigma = default_sigma((height, width)) if sigma is None else sigma
     joints, value = peak_2d(heatmaps, grid=grid)
@@ -326,8 +325,8 @@ def decode_triplets(
     )  # (states, S)
 
     def misfit(ends: list[int], own: Tensor, other: Tensor) -> Tensor:
-        expected = torch.maximum(own, shared * other)  # (B, K, states, S)
-        return (read(ends)[..., None, :] - expected).square().sum(-1)
+        drawn = torch.maximum(own, shared * other)  # (B, K, states, S)
+        return (read(ends)[..., None, :] - drawn).square().sum(-1)
 
     at_parent = misfit(skeleton.part_parents, parent_in, child_in)
     at_child = misfit(skeleton.part_children, child_in, parent_in)

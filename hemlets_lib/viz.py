@@ -165,16 +165,17 @@ def draw_pose(
     for side in SIDE_COLOURS:
         of_side = [j for j, name in enumerate(skeleton.joint_names) if drawn[j] and side_of(name) == side]
         axes.scatter(
-            *joints[of_side].T, marker=SIDE_MARKERS[side], s=8 * line_width, zorder=3,
+            joints[of_side, 0], joints[of_side, 1], marker=SIDE_MARKERS[side], s=8 * line_width, zorder=3,
             color=SIDE_COLOURS[side], edgecolors="white", linewidths=0.6,
         )  # fmt: skip
     if labels:
         middle = joints[drawn, 0].mean()
         for joint in np.flatnonzero(drawn):  # beside the body, where names hide least
-            side, align = (5, "left") if joints[joint, 0] >= middle else (-5, "right")
+            offset, align = (5, "left") if joints[joint, 0] >= middle else (-5, "right")
             axes.annotate(
-                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(side, 0), ha=align, va="center",
-                textcoords="offset points", fontsize=6, bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
+                skeleton.joint_names[joint].replace("_", " "), joints[joint], ha=align, va="center", fontsize=6,
+                xytext=(offset, 0), textcoords="offset points",
+                bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
             )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ HTML) the picture with its alt text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -156,7 +156,7 @@ def overview_figure(
         draw_map(maps, triplets[:, index].amax(0), image.shape[0], colour=state_colour(index - count // 2))
     space = figure.add_subplot(1, 4, 4, projection="3d")
     draw_pose_3d(space, {"pose": pose}, skeleton, valid=valid_3d, elevation=10, azimuth=-40)
-    space.set_title("(d) the pose, seen from its left", fontsize=9)
+    space.set_title("(d) the pose, from another side", fontsize=9)
     return figure
 
 
@@ -180,7 +180,7 @@ def pose_widget(
                 if not side or side_of(skeleton.joint_names[child]) == side:
                     path += [parent, child, None]  # None lifts the pen
             x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
-            names = ["" if j is None else skeleton.joint_names[j].replace("_", " ") for j in path]
+            names = ["" if j is None else skeleton.joint_names[j] for j in path]
             traces.append(
                 go.Scatter3d(
                     x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,

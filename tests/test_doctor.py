@@ -12,7 +12,7 @@ from hemlets_lib.doctor import Finding, examine, find_browser, print_report
 
 def test_it_looks_at_everything():
     subjects = {finding.subject for finding in examine()}
-    expected = {"Python", "packages: library", "device", "notebook kernel", "embedded samples", "data sets"}
+    expected = {"Python", "packages: library", "device", "notebook kernel", "embedded samples", "built data"}
     assert expected | {"ImageNet weights", "browser for tests"} <= subjects
 
 
@@ -52,11 +52,29 @@ def test_missing_packages_name_the_command(monkeypatch):
     assert doctor._package("mypy", None, "test").state == "absent"
 
 
-def test_samples_and_data_are_looked_for(monkeypatch, tmp_path):
+def test_samples_are_found_and_verified(monkeypatch, tmp_path):
+    from hemlets_lib.data import samples, shards
+
+    def nowhere():
+        raise FileNotFoundError("found none")
+
+    monkeypatch.setattr(samples, "find_samples", nowhere)
+    finding = doctor._samples()
+    assert (finding.state, finding.found, finding.remedy) == ("missing", "found none", "hemlets data samples")
+
+    monkeypatch.setattr(samples, "find_samples", lambda: tmp_path)
+    check = shards.ShardCheck(root=tmp_path, num_rows=3, num_bytes=2**20, problems=())
+    monkeypatch.setattr(shards, "verify_shards", lambda folder: check)
+    assert doctor._samples() == Finding("embedded samples", f"{tmp_path}, intact: 3 samples, 1.0 MiB")
+    bad = shards.ShardCheck(root=tmp_path, num_rows=3, num_bytes=9, problems=("shard 0: wrong hash",))
+    monkeypatch.setattr(shards, "verify_shards", lambda folder: bad)
+    assert doctor._samples().state == "missing" and "shard 0: wrong hash" in doctor._samples().found
+
+
+def test_built_data_is_looked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "_root", lambda: tmp_path)
     monkeypatch.delenv("HEMLETS_DATA", raising=False)
-    assert doctor._samples().state == "missing" and doctor._samples().remedy == "hemlets data samples"
-    assert "HEMLETS_DATA is not set" in doctor._data().found
+    assert doctor._data().state == "absent" and "HEMLETS_DATA is not set" in doctor._data().found
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "manifest.json").write_text("{}")
     monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "mine"))

@@ -109,6 +109,14 @@ def test_half_precision_is_computed_in_float32(dtype):
     torch.testing.assert_close(answer, soft_argmax_3d(volume.double()).float(), atol=1e-5, rtol=0)
 
 
+def test_autocast_does_not_round_the_expectation():
+    volume = torch.randn(2, 3, 16, 16, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        answer = soft_argmax_3d(volume)
+    assert answer.dtype == torch.float32
+    torch.testing.assert_close(answer, soft_argmax_3d(volume))
+
+
 def test_large_half_precision_logits_do_not_overflow():
     volume = torch.full((1, 1, 5, 6, 7), 60000.0, dtype=torch.float16)
     volume[0, 0, 2, 3, 4] = 65000.0

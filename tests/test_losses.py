@@ -258,6 +258,15 @@ def test_a_model_without_maps_trains_on_joints_alone():
     assert terms.intermediate == 0
 
 
+def test_compiles_into_one_graph():
+    output, targets = random_batch()
+    compiled = torch.compile(hemlets_loss, backend="eager", fullgraph=True)
+    torch.testing.assert_close(
+        torch.stack(compiled(output, targets, size=SIZE)),
+        torch.stack(hemlets_loss(output, targets, size=SIZE)),
+    )
+
+
 # --- gradient -------------------------------------------------------------------------------------
 
 

@@ -176,7 +176,7 @@ def test_who_sits_down_reaches_the_floor_and_gets_up():
 
 
 @pytest.mark.parametrize(
-    ("action", "place_mm"), [("Phoning", 190.0), ("Photo", 260.0), ("Smoking", 230.0), ("Eating", 230.0)]
+    ("action", "place_mm"), [("Phoning", 215.0), ("Photo", 260.0), ("Smoking", 230.0), ("Eating", 230.0)]
 )
 def test_hands_come_to_the_head_when_the_action_says_so(action, place_mm):
     nearest = []

@@ -1,4 +1,4 @@
-"""Pictures: colours land where joints and peaks are, alt text is not optional, the widget and its picture agree."""
+"""Pictures: colours land where joints and peaks are, and alt text is not optional."""
 
 import numpy as np
 import pytest

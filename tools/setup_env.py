@@ -12,13 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWEST_PYTHON = (3, 11)
 GIGABYTES_NEEDED = 9  # the environment itself, and what pip unpacks on the way
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 20.0
 LOG_TAIL = 25
 
 
@@ -70,7 +71,7 @@ def spent(since: float) -> str:
 
 def create(venv: Path) -> None:
     """Create the environment, unless a working one is there."""
-    if python_of(venv).exists():
+    if python_of(venv).exists() and (venv / "pyvenv.cfg").exists():
         probe = subprocess.run([python_of(venv), "-m", "pip", "--version"], capture_output=True, check=False)
         if probe.returncode == 0:
             print("[1/3] .venv is there", flush=True)
@@ -95,21 +96,34 @@ def install(venv: Path) -> None:
     command += ["--disable-pip-version-check", "-e", ".[all]"]
     log_path = venv / "install.log"
     lines: list[str] = []
-    said_at, now = time.monotonic(), "starting"
-    with (
-        log_path.open("w", encoding="utf-8") as log,
-        subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-        ) as pip,
-    ):
-        assert pip.stdout is not None
-        for line in pip.stdout:
-            log.write(line)
-            lines.append(line.rstrip())
-            now = summary(line) or now
-            if time.monotonic() - said_at > HEARTBEAT_S or line.startswith("Installing collected"):
-                said_at = time.monotonic()
-                print(f"      {spent(started):>12}  {now}", flush=True)
+    done = threading.Event()
+
+    def heartbeat() -> None:  # pip itself is silent for minutes while it unpacks
+        while not done.wait(HEARTBEAT_S):
+            said = next((words for line in reversed(lines) if (words := summary(line))), "starting")
+            print(f"      {spent(started):>12}  {said}", flush=True)
+
+    threading.Thread(target=heartbeat, daemon=True).start()
+    try:
+        with (
+            log_path.open("w", encoding="utf-8") as log,
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            ) as pip,
+        ):
+            assert pip.stdout is not None
+            for line in pip.stdout:
+                log.write(line)
+                lines.append(line.rstrip())
+    finally:
+        done.set()
     if pip.returncode != 0:
         tail = "\n".join(lines[-LOG_TAIL:])
         raise RuntimeError(f"pip failed (the whole log: {log_path}):\n{tail}\nThe next call tries again.")
@@ -120,7 +134,7 @@ def summary(line: str) -> str | None:
     """One of pip's lines in few words, or None where it says nothing new."""
     words = line.split()
     if line.startswith("Installing collected packages"):
-        return f"unpacking {len(words) - 3} packages (pip is silent for a minute or two)"
+        return f"unpacking {len(words) - 3} packages"
     if words[:1] in (["Collecting"], ["Building"]) and len(words) > 1:
         return f"{words[0].lower()} {words[1]}"
     if words[:1] in (["Downloading"], ["Using"]) and len(words) > 1:

@@ -229,6 +229,11 @@ def read_acclaim_motion(path: Path, skeleton: Acclaim, *, capture_fps: float) ->
     Frame numbers may skip, as in a take thinned from 120 to 30 frames per second (1, 5, 9, ...):
     the step between them divides `capture_fps`.
 
+    Args:
+        path: The motion.
+        skeleton: The body it moves.
+        capture_fps: Frames per second if frame numbers rise by 1.
+
     Raises:
         MocapError: If it is missing, malformed, or cut short; names the file and the line.
     """

@@ -156,7 +156,8 @@ def rotation(axis: str, angle: Float[Array, "*F"] | float) -> Float[Array, "*F 3
     return matrix
 
 
-def apply(matrix: Float[Array, "*F 3 3"], vector: Float[Array, "*F 3"]) -> Float[Array, "*F 3"]:
+def apply(matrix: Float[Array, "... 3 3"], vector: Float[Array, "... 3"]) -> Float[Array, "... 3"]:
+    """Matrices times vectors, one each or one for all."""
     return (matrix @ vector[..., None])[..., 0]
 
 

@@ -93,6 +93,9 @@ def euler_matrix(radians: Float[np.ndarray, "*batch 3"], order: str) -> Float[np
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that say something, with their numbers from 1.
 
+    Returns:
+        (line number, line without surrounding blanks), blank lines left out.
+
     Raises:
         MocapError: If the file is missing or empty.
     """
@@ -108,6 +111,13 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 def parse_numbers(path: Path, line: int, words: Sequence[str], *, count: int, what: str) -> list[float]:
     """Exactly `count` finite numbers.
+
+    Args:
+        path: The file, for messages.
+        line: Where the words stand, for messages.
+        words: What was read.
+        count: How many are due.
+        what: What they are, for messages.
 
     Raises:
         MocapError: If there are more or fewer, or one is not a finite number.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.body import SIDES, apply, rotation, soft_min
+from hemlets_lib.data.body import SIDES, rotation, soft_min
 from hemlets_lib.data.puppet import Puppet
 from hemlets_lib.data.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
 
@@ -22,6 +22,7 @@ Array = np.ndarray
 STANDING_REACH = (0.988, 0.998)  # of a leg's length: the knee is never quite straight
 WALKING_REACH = 0.996
 STANCE_FRACTION = 0.42  # of the gait cycle with the foot flat; the heel leaves the floor after it
+LANDED = 0.96  # of the swing: the foot is over its place, and comes down on it
 
 
 def over_floor(xy: Float[Array, "F 2"], height: Float[Array, "F"]) -> Float[Array, "F 3"]:
@@ -163,7 +164,7 @@ def walk(
     around = np.linspace(0, 2 * np.pi, 1025)
     radius = 1 + dent * np.sin(2 * around + dent_phase)
     local = np.stack([long * np.cos(around), way * short * np.sin(around)], axis=-1) * radius[:, None]
-    path = apply(rotation("z", turned)[:2, :2], local)
+    path = local @ rotation("z", turned)[:2, :2].T
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=-1))])
 
     def along(distance: Array) -> tuple[Float[Array, "*F 2"], Float[Array, "*F"]]:
@@ -196,9 +197,10 @@ def walk(
             point, yaw = along((count + ahead + shift + 0.27) * stride)
             feet.append(point + sign * half_width * direction(yaw + np.pi / 2))
             toes.append(yaw + sign * foot_out)
-        done = (swing**2 * (3 - 2 * swing) + minimum_jerk(swing)) / 2
+        over = np.minimum(swing / LANDED, 1.0)  # a foot that comes down does not slide
+        done = (over**2 * (3 - 2 * over) + minimum_jerk(over)) / 2
         xy = feet[0] + (feet[1] - feet[0]) * done[:, None]
-        lift = kick * swing**1.5 * (1 - swing) ** 2.5 / 0.0936  # the peak of u^1.5 (1-u)^2.5
+        lift = kick * swing**1.3 * (1 - swing) ** 1.8 / 0.1214  # the peak of u^1.3 (1-u)^1.8
         ankles[side] = over_floor(xy, subject.ankle_mm + lift)
         turn = np.mod(toes[1] - toes[0] + np.pi, 2 * np.pi) - np.pi
         poles[side] = over_floor(direction(toes[0] + done * turn), np.zeros_like(swing))

@@ -1,0 +1,135 @@
+"""The ambiguity ledger: where the paper is silent or this library departs from it, as data.
+
+Code says so on the spot (`Paper silent: …`, `Differs from the paper: …`); a test holds the two together.
+What a choice does to the numbers is measured in notebook 08 and in `experiments/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LEDGER", "Entry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One open question and its answer here.
+
+    Args:
+        topic: In a few words.
+        paper: What the paper says.
+        choice: What the library does.
+        reason: Why.
+        module: Where, below `hemlets_lib`.
+        option: The argument or field that changes it, where there is one.
+    """
+
+    topic: str
+    paper: str
+    choice: str
+    reason: str
+    module: str
+    option: str = ""
+
+
+LEDGER: tuple[Entry, ...] = (
+    Entry(
+        "the 14 parts",
+        "Fig. 2 shows K = 14 parts and lists none.",
+        "Limbs, pelvis→neck, neck→head, neck→shoulders, pelvis→hips.",
+        "Needs no joint that MPII and LSP do not label.",
+        "skeleton",
+        "Skeleton(part_names=…)",
+    ),
+    Entry(
+        "exactly at the threshold",
+        "Eq. (1) leaves |z_p - z_c| = ε open.",
+        "State 0.",
+        "A part of length 0 is then level, not undefined.",
+        "triplets",
+    ),
+    Entry(
+        "the mask A",
+        "Eq. (3): an element-wise binary tensor.",
+        "One value per part; a missing joint or state masks all its maps.",
+        "Without its state no map of the part has a known target.",
+        "triplets",
+    ),
+    Entry(
+        "width of the Gaussians",
+        "'Normalized Gaussian peaks'; neither σ nor the norm is given.",
+        "Height 1, σ = 2 cells at 64, in proportion otherwise.",
+        "The common choice for 64-cell maps; height 1 keeps targets within 0 … 1.",
+        "heatmaps",
+        "sigma",
+    ),
+    Entry(
+        "channel widths",
+        "34.3 M and 47.7 M parameters in total.",
+        "Layers at the baseline's width of 256 that add up to 34.29 M and 47.71 M.",
+        "The smallest set of layers of Fig. 3 that meets both totals.",
+        "model",
+        "ModelConfig",
+    ),
+    Entry(
+        "initial weights",
+        "Nothing.",
+        "He et al.'s, almost zero (σ = 0.001) in the layers that put out maps and volume.",
+        "Training starts from empty maps and an even softmax.",
+        "model",
+    ),
+    Entry(
+        "the backbone's start",
+        "A ResNet-50; from where is not said.",
+        "ImageNet weights where they can be had, with a message where not.",
+        "The method it builds on does so.",
+        "pretrained",
+        "allow_missing",
+    ),
+    Entry(
+        "reduction of the map losses",
+        "Eq. (3) and (4) are squared norms.",
+        "Summed over maps and cells, averaged over the batch.",
+        "The formula taken literally; only the batch is averaged.",
+        "losses",
+        "map_reduction",
+    ),
+    Entry(
+        "a mask in the 2D loss",
+        "Eq. (4) sums over all N joints.",
+        "Unlabelled joints are left out.",
+        "MPII labels 16 of the 18 joints.",
+        "losses",
+    ),
+    Entry(
+        "unit of the joint loss",
+        "Eq. (6) gives none.",
+        "Cells.",
+        "Makes α = 0.05 a balance between Eq. (6) and Eq. (7).",
+        "losses",
+        "unit",
+    ),
+    Entry(
+        "what PA-MPJPE aligns with",
+        "'A rigid transformation'.",
+        "A similarity: rotation, translation and scale; never a reflection.",
+        "So did most of the methods it is compared with.",
+        "metrics",
+        "with_scale",
+    ),
+    Entry(
+        "the average of Table 1",
+        "'Avg'.",
+        "Both are printed: the mean of the action means, and the mean over frames.",
+        "They differ, and the field mostly prints the first.",
+        "metrics",
+    ),
+    Entry(
+        "the person's box",
+        "Nothing.",
+        "The joints' longer extent, times 1.25, square.",
+        "Hands, feet and hair reach beyond the joints.",
+        "data.sample",
+        "margin",
+    ),
+)
