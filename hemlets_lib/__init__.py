@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hemlets_lib.heatmaps import render_heatmaps, soft_argmax_3d
+    from hemlets_lib.lifting import lift
     from hemlets_lib.losses import hemlets_loss
     from hemlets_lib.metrics import auc_3d, mpjpe, pa_mpjpe, pck_3d
     from hemlets_lib.model import HEMletsNet, ModelConfig
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from hemlets_lib.triplets import (
         decode_triplets,
         encode_triplets,
-        lift,
         part_lengths,
         part_states,
         polarity,
@@ -36,7 +36,7 @@ _HOMES = {
     "decode_triplets": "triplets",
     "encode_triplets": "triplets",
     "hemlets_loss": "losses",
-    "lift": "triplets",
+    "lift": "lifting",
     "mpjpe": "metrics",
     "pa_mpjpe": "metrics",
     "part_lengths": "triplets",

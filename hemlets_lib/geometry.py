@@ -167,6 +167,9 @@ def crop_affine(
         rotation_deg: Turn of the picture's content, clockwise on the screen.
         flip: Mirror left and right after turning.
 
+    Returns:
+        A and b of p ↦ A p + b, side by side.
+
     Raises:
         ValueError: If a side is not positive.
     """
@@ -214,7 +217,15 @@ def cam_to_crop(
     size: int,
     root: int,
 ) -> Float[Tensor, "*#batch J 3"]:
-    """Camera space to crop space: the network's target. Depth becomes relative to the root joint."""
+    """Camera space to crop space: the network's target. Depth becomes relative to the root joint.
+
+    Args:
+        joints_cam_mm: In front of the camera.
+        camera: Projects them.
+        affine: The picture's pixels to the crop's.
+        size: Side of the crop, pixels.
+        root: The joint that depth is measured from.
+    """
     planar = px_to_crop(apply_affine(affine, camera.project(joints_cam_mm)), size)
     depth = root_relative(joints_cam_mm, root)[..., 2:] / DEPTH_RANGE_MM
     return torch.cat([planar, depth], -1)
@@ -228,7 +239,15 @@ def crop_to_cam(
     size: int,
     root_depth_mm: Float[Tensor, "*#batch"],
 ) -> Float[Tensor, "*#batch J 3"]:
-    """The inverse of `cam_to_crop`, given how far away the root joint is."""
+    """The inverse of `cam_to_crop`, given how far away the root joint is.
+
+    Args:
+        joints_crop: In crop space.
+        camera: The picture's camera.
+        affine: The picture's pixels to the crop's.
+        size: Side of the crop, pixels.
+        root_depth_mm: Depth of the root joint, camera space.
+    """
     joints_px = apply_affine(invert_affine(affine), crop_to_px(joints_crop[..., :2], size))
     depth_mm = joints_crop[..., 2] * DEPTH_RANGE_MM + root_depth_mm[..., None]
     return camera.back_project(joints_px, depth_mm)

@@ -46,6 +46,9 @@ def gaussian_profiles(
         grid: How crop space lies over the cells.
         valid: Which joints to draw; all where left out.
 
+    Returns:
+        The profile along x, and the one along y.
+
     Raises:
         ValueError: If there are fewer than two coordinates, or σ is not positive.
     """
@@ -81,7 +84,12 @@ def render_heatmaps(
 ) -> Float[Tensor, "B J H W"]:
     """One Gaussian of height 1 per joint: the target of the 2D joint loss.
 
-    Arguments as in `gaussian_profiles`.
+    Args:
+        joints_crop: (x, y), or (x, y, z) of which z is ignored.
+        size: Side of the map in cells, or (H, W).
+        sigma: In cells; `default_sigma(size)` where left out.
+        grid: How crop space lies over the cells.
+        valid: Which joints to draw; all where left out. A missing joint's map is empty.
 
     Source: Eq. (4); the paper's 'normalized' Gaussian is read as height 1.
     """

@@ -67,7 +67,8 @@ class Skeleton:
             raise ValueError(
                 f"skeleton {self.name!r}: expected exactly one joint without a parent (the root), got {roots}"
             )
-        self.joint_depths  # noqa: B018  (raises on a cycle)
+        # Worked out now, not when first used: a cycle is then refused, and torch.compile sees constants.
+        _ = self.joint_depths, self.parts, self.root, self.part_paths
 
     # A skeleton is identified by its content; the mappings above are not hashable themselves.
     def __hash__(self) -> int:

@@ -33,12 +33,10 @@ __all__ = [
     "UNKNOWN",
     "VARIANTS",
     "DecodedTriplets",
-    "LiftedPose",
     "Variant",
     "decode_triplets",
     "encode_triplets",
     "get_variant",
-    "lift",
     "part_lengths",
     "part_mask",
     "part_states",
@@ -144,7 +142,16 @@ def part_states(
 ) -> Int[Tensor, "*batch K"]:
     """Each part's state in a variant: the polarity, or for `5s` -2 … +2 by the angle.
 
-    Arguments, sign, `UNKNOWN` and errors as in `polarity`.
+    Args:
+        joints_cam_mm: Joints in camera space, millimetres.
+        skeleton: Supplies the parts.
+        variant: `hemlets`, `2s` or `5s`.
+
+    Returns:
+        States, positive where the child is nearer, and `UNKNOWN` where a joint is not finite.
+
+    Raises:
+        ValueError: If the joint count differs from the skeleton's, or the variant is unknown.
 
     Source: Eq. (1) and §4.3.
     """
@@ -161,6 +168,11 @@ def part_mask(
     states: Int[Tensor, "*batch K"], joint_valid: Bool[Tensor, "*batch J"], skeleton: Skeleton
 ) -> Bool[Tensor, "*batch K"]:
     """The mask A of Eq. (3): parts whose state and both joints are known.
+
+    Args:
+        states: `UNKNOWN` where nobody labelled the part.
+        joint_valid: Which joints are labelled.
+        skeleton: Supplies the parts.
 
     Differs from the paper: A there is per element; here a part is in or out as a whole, since without
     its state no map of the three has a known target.
@@ -361,78 +373,3 @@ def _decode_alone(
         count = count.index_add(1, index, weight)
     found = count[..., 0] > 0
     return DecodedTriplets(torch.where(found[..., None], total / count.clamp_min(1), 0), found, states)
-
-
-class LiftedPose(NamedTuple):
-    """A coarse 3D pose made from 2D joints, depth order and bone lengths."""
-
-    joints_root_rel_mm: Float[Tensor, "B J 3"]  # 0 where not valid
-    valid: Bool[Tensor, "B J"]
-    mm_per_crop: Float[Tensor, "B"]  # millimetres that one crop width spans at the person
-
-
-def lift(
-    joints_crop: Float[Tensor, "B J 2"],
-    states: Int[Tensor, "B K"],
-    bone_lengths_mm: Float[Tensor, "*#B K"],
-    *,
-    skeleton: Skeleton,
-    variant: str = "hemlets",
-    joint_found: Bool[Tensor, "B J"] | None = None,
-    mm_per_crop: Float[Tensor, "B"] | None = None,
-) -> LiftedPose:
-    """How much 3D the triplets hold: a pose from them and the parts' lengths alone.
-
-    Under a distant camera a part of length L that is seen at length s·ℓ differs in depth by
-    √(L² - (s ℓ)²) between its ends; the state says in which direction, and within which bounds. At
-    state 0 the sign is unknown and the part is laid flat. Depths add up along the parts from the root.
-
-    The scale s, where not given, is the weighted least-squares fit of s·ℓ to L·E[cos θ], θ being
-    uniform over the angles that the part's state allows.
-
-    Args:
-        joints_crop: 2D joints in crop space.
-        states: As decoded; `UNKNOWN` counts as flat.
-        bone_lengths_mm: One length per part, for all or for each sample.
-        skeleton, variant: As in encoding.
-        joint_found: Joints that are there; all where left out.
-        mm_per_crop: The scale s, if known.
-
-    Returns:
-        The pose relative to the root joint, x right, y down, z away, and the scale used. Joints that
-        no chain of known parts connects to the root are not valid.
-    """
-    rule = get_variant(variant)
-    skeleton.check_joints(joints_crop, "joints_crop")
-    parents, children = skeleton.part_parents, skeleton.part_children
-    lengths = bone_lengths_mm.expand(*states.shape)
-    if joint_found is None:
-        joint_found = torch.ones(joints_crop.shape[:-1], dtype=torch.bool, device=joints_crop.device)
-    usable = joint_found[:, parents] & joint_found[:, children]
-    seen = (joints_crop[:, children] - joints_crop[:, parents]).norm(dim=-1)  # ℓ, in crop widths
-    known = torch.where(states == UNKNOWN, 0, states)
-    size = known.abs()
-
-    sines = torch.tensor((0.0, *rule.sine_bounds, 1.0), dtype=seen.dtype, device=seen.device)
-    if mm_per_crop is None:
-        low, high = sines[:-1].asin(), sines[1:].asin()
-        mean = (high.sin() - low.sin()) / (high - low)  # E[cos θ]
-        variance = 0.5 + ((2 * high).sin() - (2 * low).sin()) / (4 * (high - low)) - mean.square()
-        weight = usable / (variance[size] * lengths.square())
-        fit = (weight * mean[size] * lengths * seen).sum(-1)
-        mm_per_crop = fit / (weight * seen.square()).sum(-1).clamp_min(1e-12)
-
-    squared = lengths.square() - (mm_per_crop[:, None] * seen).square()
-    depth = squared.clamp_min(0).sqrt()
-    depth = torch.minimum(torch.maximum(depth, sines[size] * lengths), sines[size + 1] * lengths)
-    step = -known.sign() * depth * usable  # (B, K): z_c - z_p
-
-    paths = skeleton.part_paths.to(joints_crop.device)  # (J, K)
-    z = step @ paths.to(step.dtype).T
-    reached = paths.any(-1)
-    reached[skeleton.root] = True
-    broken = (~usable).to(step.dtype) @ paths.to(step.dtype).T > 0
-    planar = (joints_crop - joints_crop[:, skeleton.root, None]) * mm_per_crop[:, None, None]
-    valid = reached & ~broken & joint_found & joint_found[:, skeleton.root, None]
-    pose = torch.cat([planar, z[..., None]], -1)
-    return LiftedPose(torch.where(valid[..., None], pose, 0), valid, mm_per_crop)

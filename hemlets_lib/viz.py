@@ -173,8 +173,8 @@ def draw_pose(
         for joint in np.flatnonzero(drawn):  # beside the body, where names hide least
             offset, align = (5, "left") if joints[joint, 0] >= middle else (-5, "right")
             axes.annotate(
-                skeleton.joint_names[joint].replace("_", " "), joints[joint], ha=align, va="center", fontsize=6,
-                xytext=(offset, 0), textcoords="offset points",
+                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(offset, 0),
+                textcoords="offset points", ha=align, va="center", fontsize=6,
                 bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
             )  # fmt: skip
 
@@ -188,7 +188,16 @@ def pose_figure(
     title: str = "",
     labels: bool = False,
 ) -> Figure:
-    """A crop beside the same crop with its pose drawn on."""
+    """A crop beside the same crop with its pose drawn on.
+
+    Args:
+        image: The crop, (H, W, 3).
+        joints_crop: Its joints in crop space.
+        skeleton: Supplies bones and names.
+        valid: Joints to draw; all where left out.
+        title: Above the plain crop.
+        labels: Also write the joints' names.
+    """
     figure = Figure(figsize=(7.0, 3.6), layout="constrained")
     plain, marked = figure.subplots(1, 2)
     draw_image(plain, image, title=title)
@@ -209,7 +218,14 @@ def _fading(colour: str) -> LinearSegmentedColormap:
 
 
 def draw_map(axes: Axes, heatmap: Float[Tensor, "H W"] | np.ndarray, image_size: int, *, colour: str) -> None:
-    """A heatmap laid over a picture of `image_size` pixels, from transparent (0) to `colour` (1)."""
+    """A heatmap laid over a picture, edge to edge, from transparent (0) to a colour (1).
+
+    Args:
+        axes: Where the picture is.
+        heatmap: Values in 0 … 1.
+        image_size: Side of the picture, pixels.
+        colour: Where the map is 1.
+    """
     edge = (-0.5, image_size - 0.5, image_size - 0.5, -0.5)  # the map's outer edges are the crop's
     axes.imshow(
         as_array(heatmap), cmap=_fading(colour), vmin=0, vmax=1, extent=edge, interpolation="bilinear"
@@ -276,6 +292,13 @@ def triplets_at_a_glance(
 
     Vermillion: maps above the middle (child nearer). Grey: the middle map. Blue: below (child
     farther). Parts without a known state are left empty.
+
+    Args:
+        image: The crop, (H, W, 3).
+        triplets: Its parts' maps.
+        skeleton: Supplies names.
+        states: Of the parts, for the titles.
+        columns: Panels in a row.
     """
     rows = -(-skeleton.num_parts // columns)
     figure = Figure(figsize=(1.72 * columns, 2.05 * rows), layout="constrained")
@@ -302,7 +325,15 @@ def heatmaps_figure(
     valid: Bool[Tensor, "J"],
     columns: int = 9,
 ) -> Figure:
-    """Every joint's 2D heatmap over the picture, coloured by side; a joint nobody labelled is left empty."""
+    """Every joint's 2D heatmap over the picture, coloured by side; a joint nobody labelled is left empty.
+
+    Args:
+        image: The crop, (H, W, 3).
+        heatmaps: A map per joint.
+        skeleton: Supplies names.
+        valid: Joints that are labelled.
+        columns: Panels in a row.
+    """
     rows = -(-skeleton.num_joints // columns)
     figure = Figure(figsize=(1.34 * columns, 1.6 * rows), layout="constrained")
     for joint, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):

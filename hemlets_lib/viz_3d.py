@@ -106,7 +106,10 @@ def pose_3d_figure(
 ) -> Figure:
     """Poses as the camera sees them, from the side and from above: a static picture.
 
-    Arguments as in `draw_pose_3d`.
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw.
     """
     views = (("as the camera sees it", 0, -90), ("from the side", 5, -5), ("from above", 80, -90))
     figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
@@ -163,9 +166,12 @@ def overview_figure(
 def pose_widget(
     poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
 ) -> FigureWidget:
-    """The same poses as a plotly widget to turn with the mouse.
+    """Poses as a plotly widget to turn with the mouse; hovering names the joint.
 
-    Arguments as in `pose_3d_figure`. Hovering names the joint.
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw.
     """
     import plotly.graph_objects as go
 
@@ -184,7 +190,7 @@ def pose_widget(
             traces.append(
                 go.Scatter3d(
                     x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
-                    hovertemplate="%{text}<br>right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
+                    hovertemplate="%{text}: right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
                     line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
                 )
             )  # fmt: skip
@@ -197,7 +203,8 @@ def pose_widget(
     }
     layout = go.Layout(
         scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 0.4, "y": -1.9, "z": 0.35}}},
-        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"}, template="plotly_white",
+        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"},
+        template="plotly_white",
     )  # fmt: skip
     return go.FigureWidget(data=traces, layout=layout)
 

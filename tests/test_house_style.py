@@ -56,7 +56,8 @@ def complaints(source: str) -> list[str]:
         if not text:
             found.append(f"{node.name}() has no docstring")
         elif not is_command(node):
-            if len(parameter_names(node)) > SELF_EVIDENT_PARAMETERS and "Args:" not in text:
+            described = "Args:" in text or "rguments as in `" in text
+            if len(parameter_names(node)) > SELF_EVIDENT_PARAMETERS and not described:
                 found.append(f"{node.name}() takes several arguments: describe them under 'Args:'")
             if gives_back_several(node) and "Returns:" not in text:
                 found.append(f"{node.name}() returns several things: describe them under 'Returns:'")

@@ -28,7 +28,9 @@ def affine_of(centre, side, size, **options) -> torch.Tensor:
     return crop_affine(torch.tensor(centre, dtype=torch.float64), torch.tensor(side), size, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"rotation_deg": 27.0}, {"flip": True}, {"rotation_deg": -140.0, "flip": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"rotation_deg": 27.0}, {"flip": True}, {"rotation_deg": -140.0, "flip": True}]
+)
 @pytest.mark.parametrize(("side", "size"), [(150.0, 48), (61.7, 48), (20.5, 48)])
 def test_a_dot_lands_where_the_affine_says(options, side, size):
     x, y = 83.3, 61.8
@@ -72,7 +74,7 @@ def test_outside_the_picture_is_the_mean_colour(rotation_deg):
 
 
 def test_a_crop_beside_the_picture_is_refused():
-    with pytest.raises(ValueError, match="lies outside the picture of 30×20 px. Check the person's box"):
+    with pytest.raises(ValueError, match=r"lies outside the picture of 30×20 px. Check the person's box"):
         crop_image(np.zeros((20, 30, 3), np.uint8), affine_of([100.0, 10.0], 20.0, 16).numpy(), 16)
 
 

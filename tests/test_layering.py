@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "results", "skeleton"),
+    ("console", "ledger", "results", "skeleton"),
     ("geometry", "heatmaps"),
-    ("triplets",),
+    ("triplets", "lifting"),
     ("model", "pretrained", "losses", "metrics", "augment", "data"),
     ("checkpoint",),
     ("train", "evaluate", "predict"),
@@ -25,17 +25,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-GROUND = {"console", "results", "skeleton", "geometry", "heatmaps", "triplets"}
+GROUND = {"console", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {
     "viz": GROUND,
-    "explorers": GROUND | {"viz", "data", "predict"},
+    "viz_3d": GROUND | {"viz"},
+    "explorers": GROUND | {"viz", "viz_3d", "data", "predict"},
     "exercises": GROUND,
 }
 ONLY_IN = {
-    "plotly": {"viz", "explorers"},
-    "ipywidgets": {"viz", "explorers"},
-    "anywidget": {"viz", "explorers"},
+    "plotly": {"viz_3d", "explorers"},
+    "ipywidgets": {"viz_3d", "explorers"},
+    "anywidget": {"viz_3d", "explorers"},
     "papermill": {"notebooks"},
 }
 NOT_AT_IMPORT = {
@@ -48,7 +49,7 @@ NOT_AT_IMPORT = {
     "ipywidgets",
     "anywidget",
 }
-MAY_IMPORT_AT_ONCE = {"viz", "explorers"}  # they are for notebooks, where these are installed
+MAY_IMPORT_AT_ONCE = {"viz_3d", "explorers"}  # they are for notebooks, where these are installed
 
 
 def module_name(path: Path) -> str:

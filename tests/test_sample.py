@@ -105,7 +105,7 @@ def test_joints_box_by_hand():
 
 
 def test_joints_box_needs_two_points():
-    with pytest.raises(ValueError, match="at least two different known joints to make a box, got 1 known"):
+    with pytest.raises(ValueError, match="at least two different known joints for a box, got 1 known"):
         joints_box(torch.tensor([[1.0, 2.0], [torch.nan, 3.0]]))
 
 
@@ -139,7 +139,7 @@ def test_normalise_by_hand():
 
 
 def test_normalising_twice_is_refused():
-    with pytest.raises(ValueError, match="must be uint8 .* Are they normalised already"):
+    with pytest.raises(ValueError, match=r"must be uint8 .* Are they normalised already"):
         normalise(normalise(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)))
 
 

@@ -18,7 +18,7 @@ from hemlets_lib.data.samples import (
     write_samples,
 )
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.geometry import crop_to_px
+from hemlets_lib.geometry import apply_affine, crop_to_px
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN
 
@@ -46,8 +46,9 @@ def test_loading_at_another_size_keeps_the_labels():
     assert len(large) == len(small) == len(ShippedSamples())
     assert large[0].image.shape == (256, 256, 3) and small[0].image.shape == (64, 64, 3)
     torch.testing.assert_close(small[7].joints_crop, large[7].joints_crop)
-    by_affine = small[7].camera.project(small[7].joints_cam_mm) @ small[7].affine[:, :2].mT + small[7].affine[:, 2]
-    torch.testing.assert_close(by_affine, crop_to_px(small[7].joints_crop[:, :2], 64), atol=0.01, rtol=0)
+    one = small[7]
+    by_affine = apply_affine(one.affine, one.camera.project(one.joints_cam_mm))
+    torch.testing.assert_close(by_affine, crop_to_px(one.joints_crop[:, :2], 64), atol=0.01, rtol=0)
 
 
 def test_a_changed_picture_or_list_is_noticed(tmp_path):
@@ -80,7 +81,7 @@ def test_writing_them_again_gives_the_same(tmp_path):
     first = write_samples(tmp_path, show_progress=False)
     (tmp_path / "shard-00000.arrow").write_bytes(b"damaged")
     assert write_samples(tmp_path, show_progress=False)["shards"] == first["shards"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "manifest.json", "shard-00000.arrow"]
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "manifest.json", "shard-00000.arrow"}
 
 
 def test_other_shards_are_not_overwritten(tmp_path):
@@ -110,7 +111,7 @@ def test_nowhere_to_be_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(samples, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "typo"))
-    with pytest.raises(FileNotFoundError, match=r"one of: .*typo, .*data_samples; found none .* `hemlets data samples`"):
+    with pytest.raises(FileNotFoundError, match=r"one of: .*typo, .*data_samples; .* `hemlets data samples`"):
         find_samples()
 
 
@@ -166,4 +167,5 @@ def test_photographs_are_read_one_by_one(real_samples):
     photo = read_photos(real_samples / "h36m")[0]
     sample = sample_from_photo(photo, 48)
     px = sample.camera.project(sample.joints_cam_mm)
-    torch.testing.assert_close(px, torch.from_numpy(photo.joints_px).float(), atol=0.01, rtol=0)
+    labelled = torch.from_numpy(photo.joints_px).float()
+    torch.testing.assert_close(px[:17], labelled[:17], atol=0.01, rtol=0)  # the 18th is a mean

@@ -43,13 +43,14 @@ class Arms:
         self.made.append(index)
         time.sleep(self.delay_s)
         rng = np.random.default_rng([self.seed, index])
-        joints = torch.from_numpy(rng.normal(0, 200, (3, 3)) + [0, 0, 4000])
-        camera = Camera(torch.tensor([900.0, 910.0]), torch.tensor([50.0, 40.0]), torch.tensor([-0.2, 0.1, 0.0]))
+        joints = torch.from_numpy(rng.normal(0, 200, (3, 3)) + np.array([0, 0, 4000]))
+        lens = torch.tensor([-0.2, 0.1, 0.0])
+        camera = Camera(torch.tensor([900.0, 910.0]), torch.tensor([50.0, 40.0]), lens)
         full = index % 3 > 0
         return label_sample(
             rng.integers(0, 256, (6, 6, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1),
             affine=torch.tensor([[0.5, 0.0, 1.0], [0.0, 0.5, 2.0]]),
-            meta=Meta("arms", "S1", "Walking", index, "cam", f"arms-{index:05d}", f"rng({self.seed}, {index})"),
+            meta=Meta("arms", "S1", "Walking", index, "cam", f"arms-{index:05d}", "rng"),
             skeleton=ARM,
             joints_px=torch.from_numpy(rng.uniform(0, 40, (3, 2))),
             joints_cam_mm=joints if full else None,
@@ -64,7 +65,7 @@ def assert_same(got: Sample, expected: Sample, *, grey_levels: float) -> None:
     assert (got.camera is None) == (expected.camera is None)
     if expected.camera is not None:
         for name in vars(expected.camera):
-            torch.testing.assert_close(getattr(got.camera, name), getattr(expected.camera, name), rtol=0, atol=0)
+            assert torch.equal(getattr(got.camera, name), getattr(expected.camera, name)), name
         torch.testing.assert_close(got.joints_cam_mm, expected.joints_cam_mm, rtol=0, atol=0)
     assert np.abs(got.image.astype(int) - expected.image).mean() <= grey_levels
 
@@ -103,9 +104,8 @@ def test_worker_processes_make_the_same_shards(tmp_path):
 
 def test_batches_from_a_data_loader_in_worker_processes(tmp_path):
     build(tmp_path, Arms(10))
-    loader = torch.utils.data.DataLoader(
-        ShardDataset(tmp_path), batch_size=5, collate_fn=collate, num_workers=1, multiprocessing_context="spawn"
-    )
+    options = {"collate_fn": collate, "num_workers": 1, "multiprocessing_context": "spawn"}
+    loader = torch.utils.data.DataLoader(ShardDataset(tmp_path), batch_size=5, **options)
     batches = list(loader)
     assert [len(batch) for batch in batches] == [5, 5]
     assert batches[1].meta[4].frame == 9
@@ -149,7 +149,8 @@ build(sys.argv[1], Arms(40, delay_s=0.05))
 
 
 def test_a_killed_build_resumes(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, str(tmp_path), str(Path(__file__).parent)])
+    here = str(Path(__file__).parent)
+    process = subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, str(tmp_path), here])
     try:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.glob("*.arrow"))) < 3 and time.monotonic() < deadline:
@@ -183,9 +184,11 @@ def test_a_set_can_be_extended_but_not_shortened(tmp_path):
 
 def test_another_configuration_is_refused(tmp_path):
     build(tmp_path, Arms(10))
-    with pytest.raises(ValueError, match=r"another configuration \(source\.seed: there 0, asked 7\)\. Choose another"):
+    with pytest.raises(
+        ValueError, match=r"another configuration \(source\.seed: there 0, asked 7\)\. Choose"
+    ):
         build(tmp_path, Arms(10, seed=7))
-    with pytest.raises(ValueError, match=r"image\.quality: there 95, asked 80; rows_per_shard: there 4, asked 5"):
+    with pytest.raises(ValueError, match=r"quality: there 95, asked 80; rows_per_shard: there 4, asked 5"):
         build(tmp_path, Arms(10), quality=80, rows_per_shard=5)
     assert verify_shards(tmp_path).ok
 
@@ -210,9 +213,9 @@ def test_a_corrupt_manifest_stops_everything(tmp_path):
     build(tmp_path, Arms(4))
     path = tmp_path / "manifest.json"
     path.write_text(path.read_text()[:50])
-    for attempt in (lambda: build(tmp_path, Arms(4)), lambda: verify_shards(tmp_path), lambda: ShardDataset(tmp_path)):
-        with pytest.raises(ValueError, match=r"manifest\.json: expected JSON, got a damaged file .* Delete the folder"):
-            attempt()
+    for attempt in (lambda folder: build(folder, Arms(4)), verify_shards, ShardDataset):
+        with pytest.raises(ValueError, match=r"manifest\.json: expected JSON, got a damaged file .* Delete"):
+            attempt(tmp_path)
     path.write_text("[1]")
     with pytest.raises(ValueError, match="got another file"):
         verify_shards(tmp_path)
@@ -227,7 +230,7 @@ def test_a_newer_format_is_refused(tmp_path):
 
 
 def test_empty_and_foreign_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a folder of shards .* `hemlets data build"):
+    with pytest.raises(FileNotFoundError, match=r"expected a folder of shards .* `hemlets data build"):
         ShardDataset(tmp_path)
     (tmp_path / "mine.arrow").write_bytes(b"precious")
     with pytest.raises(ValueError, match="may be somebody's data"):

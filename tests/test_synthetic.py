@@ -51,11 +51,11 @@ def test_cameras_are_those_of_the_real_data(real_samples):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="`name` must be one of 54138969, .* got '1'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of 54138969, .* got '1'"):
         h36m_camera("1")
-    with pytest.raises(ValueError, match="`subject` must be one of S1, .* got 'S2'"):
+    with pytest.raises(ValueError, match=r"`subject` must be one of S1, .* got 'S2'"):
         h36m_camera("54138969", "S2")
-    with pytest.raises(ValueError, match="`subject` must be one of .* got 'S2'"):
+    with pytest.raises(ValueError, match=r"`subject` must be one of .* got 'S2'"):
         render_sample("S2", "Walking", seed=0, frame=0, camera="54138969")
     with pytest.raises(ValueError, match="`outfits` must be one of subject, random, got 'mine'"):
         render_sample("S1", "Walking", seed=0, frame=0, camera="54138969", outfits="mine")
@@ -108,7 +108,8 @@ def test_the_lens_is_in_the_picture():
     from hemlets_lib.data.synthetic import _as_pinhole
 
     camera = h36m_camera("58860488", "S5")
-    joints_cam = camera.world_to_cam(torch.from_numpy(perform("Eating", SUBJECTS["S5"], num_frames=1, seed=1).joints_world_mm[0]))
+    take = perform("Eating", SUBJECTS["S5"], num_frames=1, seed=1)
+    joints_cam = camera.world_to_cam(torch.from_numpy(take.joints_world_mm[0]))
     moved = _as_pinhole(joints_cam, camera)
     pinhole_px = moved[:, :2] / moved[:, 2:] * camera.focal_px.numpy() + camera.centre_px.numpy()
     np.testing.assert_allclose(pinhole_px, camera.project(joints_cam), atol=1e-9)
@@ -140,7 +141,13 @@ def test_a_sample_does_not_depend_on_order_or_length():
 
 
 def test_each_block_holds_every_combination_once():
-    data = SyntheticDataset(16, subjects=("S9", "S11"), actions=("Waiting", "Photo"), cameras=CAMERA_NAMES[:2], size=16)
+    options = {
+        "subjects": ("S9", "S11"),
+        "actions": ("Waiting", "Photo"),
+        "cameras": CAMERA_NAMES[:2],
+        "size": 16,
+    }
+    data = SyntheticDataset(16, **options)
     for block in (range(8), range(8, 16)):
         metas = [data[index].meta for index in block]
         assert len({(meta.subject, meta.action, meta.camera_name) for meta in metas}) == 8
@@ -174,7 +181,7 @@ def test_scene_outfit_and_jitter_change_what_they_should():
 
 def test_a_take_is_drawn_from_where_the_cameras_look():
     take = perform("Walking", SUBJECTS["S7"], num_frames=4, seed=0)
-    far = Take(take.joints_world_mm + [20_000.0, -3000.0, 0.0], take.fps, "02_01", "02", take.props)
+    far = Take(take.joints_world_mm + np.array([20_000.0, -3000.0, 0.0]), take.fps, "02_01", "02", take.props)
     near = Take(take.joints_world_mm, take.fps, "02_01", "02", take.props)
     shots = list(samples_from_take(far, frames=[0, 3], cameras=CAMERA_NAMES[1:3], size=32))
     assert [(shot.meta.frame, shot.meta.camera_name) for shot in shots] == [
@@ -186,7 +193,8 @@ def test_a_take_is_drawn_from_where_the_cameras_look():
         torch.testing.assert_close(shot.joints_crop, other.joints_crop, atol=1e-5, rtol=0)
     world = shots[0].camera.cam_to_world(shots[0].joints_cam_mm)
     torch.testing.assert_close(world[0, :2], torch.zeros(2), atol=0.01, rtol=0)
-    torch.testing.assert_close(world[:, 2], torch.from_numpy(take.joints_world_mm[0, :, 2]).float(), atol=0.01, rtol=0)
+    heights = torch.from_numpy(take.joints_world_mm[0, :, 2]).float()
+    torch.testing.assert_close(world[:, 2], heights, atol=0.01, rtol=0)
 
 
 def test_a_take_has_only_its_frames():
@@ -196,8 +204,10 @@ def test_a_take_has_only_its_frames():
 
 
 def test_a_person_behind_the_camera_is_refused():
-    joints = perform("Walking", SUBJECTS["S7"], num_frames=1, seed=0).joints_world_mm[0] + [0, 9000.0, 0]
-    with pytest.raises(ValueError, match="must be in front of the camera .* centre the take"):
+    joints = perform("Walking", SUBJECTS["S7"], num_frames=1, seed=0).joints_world_mm[0] + np.array(
+        [0, 9000.0, 0]
+    )
+    with pytest.raises(ValueError, match=r"must be in front of the camera, .* centre the take"):
         render_pose(
             joints, camera=h36m_camera("54138969"), appearance=Appearance.random(np.random.default_rng(0)),
             meta=Meta("test"), rng=np.random.default_rng(0),

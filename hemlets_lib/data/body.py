@@ -26,7 +26,7 @@ Array = np.ndarray
 Angles = dict[str, Float[Array, "F"]]
 
 SIDES: Mapping[str, int] = MappingProxyType({"left": 1, "right": -1})
-SEED_OF_LOOKS = 3_6  # the subjects' clothes are drawn once, from (this, subject number)
+SEED_OF_LOOKS = 36  # the subjects' clothes are drawn once, from (this, subject number)
 
 COLLAR_DROOP = np.radians(18.0)  # shoulders hang below the base of the neck
 FACE_AHEAD = np.radians(35.0)  # the nose joint lies ahead of the neck ...
@@ -224,14 +224,9 @@ def trunk_kinematics(
     for side, sign in SIDES.items():
         elevation = np.asarray(angles.get(f"{side}_collar_elevation", 0.0)) - COLLAR_DROOP
         protraction = np.asarray(angles.get(f"{side}_collar_protraction", 0.0))
-        collar = np.stack(
-            np.broadcast_arrays(
-                np.cos(elevation) * np.sin(protraction),
-                sign * np.cos(elevation) * np.cos(protraction),
-                np.sin(elevation),
-            ),
-            axis=-1,
-        )
+        level, ahead = np.cos(elevation), np.sin(protraction)
+        out = sign * level * np.cos(protraction)
+        collar = np.stack(np.broadcast_arrays(level * ahead, out, np.sin(elevation)), axis=-1)
         points[f"{side}_hip"] = pelvis_mm + pelvis_rotation @ np.array([0.0, sign * subject.hip_mm, 0.0])
         points[f"{side}_shoulder"] = points["neck"] + apply(chest, subject.shoulder_mm * collar)
     points["thorax"] = (points["left_shoulder"] + points["right_shoulder"]) / 2

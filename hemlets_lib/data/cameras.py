@@ -19,14 +19,18 @@ __all__ = ["CAMERA_NAMES", "SESSIONS", "h36m_camera"]
 
 # Focal length (x, y), principal point (x, y), k1 k2 k3, p1 p2.
 # Source: `w0` of metadata.xml in the code release of Human3.6M.
-_INTRINSICS: Mapping[str, tuple[float, ...]] = MappingProxyType(
-    {
-        "54138969": (1145.0494, 1143.7811, 512.5415, 515.4515, -0.207099, 0.247775, -0.003075, -0.001424, -0.000976),
-        "55011271": (1149.6757, 1147.5917, 508.8486, 508.0649, -0.194214, 0.240409, 0.006820, -0.002741, -0.001619),
-        "58860488": (1149.1407, 1148.7990, 519.8158, 501.4026, -0.208338, 0.255488, -0.002460, -0.000760, 0.001484),
-        "60457274": (1145.5114, 1144.7739, 514.9682, 501.8820, -0.198384, 0.218324, -0.008948, -0.001813, -0.000587),
-    }
-)
+# fmt: off
+_INTRINSICS: Mapping[str, tuple[float, ...]] = MappingProxyType({
+    "54138969": (1145.0494, 1143.7811, 512.5415, 515.4515,
+                 -0.207099, 0.247775, -0.003075, -0.001424, -0.000976),
+    "55011271": (1149.6757, 1147.5917, 508.8486, 508.0649,
+                 -0.194214, 0.240409, 0.006820, -0.002741, -0.001619),
+    "58860488": (1149.1407, 1148.7990, 519.8158, 501.4026,
+                 -0.208338, 0.255488, -0.002460, -0.000760, 0.001484),
+    "60457274": (1145.5114, 1144.7739, 514.9682, 501.8820,
+                 -0.198384, 0.218324, -0.008948, -0.001813, -0.000587),
+})
+# fmt: on
 CAMERA_NAMES = tuple(_INTRINSICS)
 
 # For each subject's session the four cameras in the order above: Euler angles in radians, R = Rx Ry Rz
@@ -91,10 +95,11 @@ def h36m_camera(name: str, subject: str = "S1") -> Camera:
         ValueError: If there is no such camera or subject.
     """
     if name not in _INTRINSICS:
-        raise ValueError(f"`name` must be one of {', '.join(CAMERA_NAMES)}, got {name!r}. Use Human3.6M's numbers.")
+        raise ValueError(f"`name` must be one of {', '.join(CAMERA_NAMES)}, got {name!r}")
     if subject not in _EXTRINSICS:
         raise ValueError(
-            f"`subject` must be one of {', '.join(_EXTRINSICS)}, got {subject!r}. For other people use S1's set-up."
+            f"`subject` must be one of {', '.join(_EXTRINSICS)}, got {subject!r}. "
+            "For other people use S1's set-up."
         )
     numbers = torch.tensor(_INTRINSICS[name], dtype=torch.float64)
     pose = torch.tensor(_EXTRINSICS[subject][CAMERA_NAMES.index(name)], dtype=torch.float64)

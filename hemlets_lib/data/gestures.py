@@ -36,10 +36,12 @@ ARC = 0.22  # how far a hand goes out of its straight way, of the way's length
 
 
 def other_side(side: str) -> str:
+    """'left' for 'right', and the other way round."""
     return "left" if side == "right" else "right"
 
 
 def choose_hand(signals: Signals, *, right: float = 0.75) -> str:
+    """The side of the hand that acts; the right one with that probability."""
     return "right" if signals.chance(right) else "left"
 
 
@@ -52,7 +54,16 @@ def pose_trunk(
     twist: Array | float = 0.0,
     lively: float = 1.0,
 ) -> None:
-    """Bends the trunk, with a posture of the take's own and some sway on top."""
+    """Bends the trunk, with a posture of the take's own and some sway on top.
+
+    Args:
+        puppet: Has a pelvis already.
+        signals: Source of posture and sway.
+        flexion: Forwards, radians.
+        bend: To the left, radians.
+        twist: Turning left, radians.
+        lively: Scales the sway.
+    """
     slouch = signals.uniform(-0.09, 0.14)
     puppet.bend_trunk(
         flexion=flexion + slouch + signals.wander(0.04 * lively, 4.0),
@@ -70,7 +81,16 @@ def look_about(
     roll: Array | float = 0.0,
     roam: float = 0.35,
 ) -> None:
-    """Looks about: glances that last, and a little wobble."""
+    """Looks about: glances that last, and a little wobble.
+
+    Args:
+        puppet: Has a trunk already.
+        signals: Source of the glances.
+        yaw: Where the action looks, radians left of the chest.
+        pitch: Down from the horizon, radians.
+        roll: The head's tilt to the left, radians.
+        roam: How far the glances stray from there.
+    """
     glances = signals.schedule(signals.uniform(1.8, 4.0), 0.6)
     puppet.turn_head(
         yaw=yaw + roam * glances.blend(signals.keys(-1.2, 1.2)) + signals.wander(0.04, 2.0),
@@ -82,7 +102,18 @@ def look_about(
 def alternate(
     puppet: Puppet, side: str, schedule: Schedule, picks: Int[Array, "K"], places: Sequence[Place]
 ) -> Place:
-    """Goes from place to place as picked for each segment, in an arc that avoids the body."""
+    """Goes from place to place as picked for each segment, in an arc that avoids the body.
+
+    Args:
+        puppet: Has a trunk already.
+        side: The hand's.
+        schedule: When the hand moves.
+        picks: Which of the places each key has.
+        places: The places, all followed at all times.
+
+    Returns:
+        The hand's place over time.
+    """
     weights = schedule.blend(np.eye(len(places))[picks])  # (F, places), rows sum to 1
     wrists = np.stack([place[0] for place in places])  # (places, F, 3)
     frames = np.arange(puppet.num_frames)
@@ -96,6 +127,13 @@ def alternate(
 
 
 def put_hand(puppet: Puppet, side: str, place: Place) -> None:
+    """Brings a hand to its place.
+
+    Args:
+        puppet: Has a trunk already.
+        side: The hand's.
+        place: Where the wrist goes, and how the elbow swivels.
+    """
     puppet.place_hand(side, place[0], swivel=place[1])
 
 
@@ -177,7 +215,17 @@ def at_ear(puppet: Puppet, signals: Signals, side: str) -> Place:
 
 
 def gesturing(puppet: Puppet, signals: Signals, side: str, *, size: float = 1.0) -> Place:
-    """Talks with a hand: strokes about a place before the body."""
+    """Talks with a hand: strokes about a place before the body.
+
+    Args:
+        puppet: Has a trunk already.
+        signals: Source of the strokes.
+        side: The hand's.
+        size: Scales the strokes.
+
+    Returns:
+        The hand's place over time.
+    """
     strokes = signals.schedule(signals.uniform(0.9, 1.6), 0.6)
     high = signals.uniform(-0.6, -0.2)
     place = puppet.near_shoulder(
@@ -195,6 +243,17 @@ SEATED_RESTS: tuple[Rest, ...] = (on_thigh, in_lap, before_chest, supporting)
 
 
 def rest_hand(puppet: Puppet, signals: Signals, side: str, *, seated: bool = False) -> Place:
+    """A resting place, drawn from those that suit who stands or sits.
+
+    Args:
+        puppet: Has a trunk already.
+        signals: Source of the choice.
+        side: The hand's.
+        seated: Whether there is a lap.
+
+    Returns:
+        The hand's place over time.
+    """
     rests = SEATED_RESTS if seated else STANDING_RESTS
     weights = (0.45, 0.3, 0.1, 0.15) if seated else (0.4, 0.13, 0.17, 0.1, 0.12, 0.08)
     return rests[int(signals.rng.choice(len(rests), p=weights))](puppet, signals, side)
@@ -203,14 +262,36 @@ def rest_hand(puppet: Puppet, signals: Signals, side: str, *, seated: bool = Fal
 def alternate_rests(
     puppet: Puppet, signals: Signals, side: str, rests: Sequence[Rest], *, period_s: float = 5.0
 ) -> Place:
-    """Changes between several resting places."""
+    """Changes between several resting places.
+
+    Args:
+        puppet: Has a trunk already.
+        signals: Source of the choices.
+        side: The hand's.
+        rests: The places to choose from.
+        period_s: About how long the hand stays.
+
+    Returns:
+        The hand's place over time.
+    """
     schedule = signals.schedule(period_s * signals.uniform(0.7, 1.4), 1.1)
     picks = signals.picks([float(w) for w in signals.rng.uniform(0.2, 1.0, len(rests))])
     return alternate(puppet, side, schedule, picks, [rest(puppet, signals, side) for rest in rests])
 
 
 def swinging(puppet: Puppet, signals: Signals, gait: Gait, side: str, *, size: float = 1.0) -> Place:
-    """An arm that swings with the steps."""
+    """An arm that swings with the steps.
+
+    Args:
+        puppet: Has a trunk already.
+        signals: Source of the style.
+        gait: The walk.
+        side: The arm's.
+        size: Scales the swing.
+
+    Returns:
+        The hand's place over time.
+    """
     swing = size * signals.uniform(0.2, 0.48) * gait.swing(side)
     hang = puppet.hanging(
         side,

@@ -152,9 +152,12 @@ def _crop_turned(
     height, width = image.shape[:2]
     grid = (source + 0.5) / np.array([width, height]) * 2 - 1
     fill = torch.tensor(fill_rgb, dtype=torch.float32)[:, None, None]
-    pixels = torch.from_numpy(image).permute(2, 0, 1).float() - fill  # grid_sample pads with 0
+    pixels = (
+        torch.from_numpy(image).permute(2, 0, 1).float() - fill
+    )  # grid_sample pads with 0, which is then the fill
+    points_px = torch.from_numpy(grid).float()
     sampled = torch.nn.functional.grid_sample(
-        pixels[None], torch.from_numpy(grid).float()[None], mode="bilinear", padding_mode="zeros", align_corners=False
+        pixels[None], points_px[None], mode="bilinear", align_corners=False
     )
     smoothed = torch.nn.functional.avg_pool2d(sampled, per_pixel)[0] + fill
     return smoothed.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

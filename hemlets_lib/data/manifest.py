@@ -105,7 +105,9 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected JSON, got a damaged file ({error}). {remedy}") from error
     if not isinstance(manifest, dict) or not manifest.keys() >= _KEYS or manifest["format"] != _FORMAT:
-        raise ValueError(f"{path}: expected a manifest with {', '.join(sorted(_KEYS))}, got another file. {remedy}")
+        raise ValueError(
+            f"{path}: expected a manifest with {', '.join(sorted(_KEYS))}, got another file. {remedy}"
+        )
     if manifest["format_version"] != _FORMAT_VERSION:
         raise ValueError(
             f"{path}: expected format version {_FORMAT_VERSION}, got {manifest['format_version']}. "
@@ -116,11 +118,14 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(value, Mapping):
-        return {key: item for name in value for key, item in _flatten(value[name], f"{prefix}{name}.").items()}
+        flat = [_flatten(value[name], f"{prefix}{name}.") for name in value]
+        return {key: item for part in flat for key, item in part.items()}
     return {prefix.rstrip("."): value}
 
 
-def check_identity(root: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any], num_rows: int) -> None:
+def check_identity(
+    root: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any], num_rows: int
+) -> None:
     """Compares what a folder holds with what is to be built there.
 
     Raises:

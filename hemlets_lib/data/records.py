@@ -83,7 +83,8 @@ def sample_to_record(sample: Sample, encoding: Mapping[str, Any]) -> dict[str, A
     """A sample as one row; `encoding` as `image_encoding` gives it."""
     camera = None
     if sample.camera is not None:
-        camera = torch.cat([getattr(sample.camera, name).flatten() for name in _CAMERA_FIELDS]).float().numpy()
+        numbers = [getattr(sample.camera, name).flatten() for name in _CAMERA_FIELDS]
+        camera = torch.cat(numbers).float().numpy()
     record: dict[str, Any] = {
         "image": {"bytes": _encode(sample, encoding), "path": None},
         "camera": camera,

@@ -16,7 +16,7 @@ A `Batch` is the same with a leading axis, images as (B, 3, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -137,7 +137,7 @@ class Batch:
         """Called by `DataLoader(pin_memory=True)`."""
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def _map(self, function) -> Batch:
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         moved: dict = {"camera": _map_camera(self.camera, function)}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -146,7 +146,7 @@ class Batch:
         return replace(self, **moved)
 
 
-def _map_camera(camera: Camera, function) -> Camera:
+def _map_camera(camera: Camera, function: Callable[[Tensor], Tensor]) -> Camera:
     return replace(camera, **{item.name: function(getattr(camera, item.name)) for item in fields(camera)})
 
 
@@ -182,8 +182,8 @@ def joints_box(
     extent = float((known.amax(0) - known.amin(0)).amax()) if len(known) > 1 else 0.0
     if extent <= 0:
         raise ValueError(
-            f"`joints_px` must hold at least two different known joints to make a box, got {len(known)} known. "
-            "Pass the data set's own box instead."
+            f"`joints_px` must hold at least two different known joints for a box, got {len(known)} known."
+            " Pass the data set's own box instead."
         )
     return (known.amax(0) + known.amin(0)) / 2, max(margin * extent, extent + 2 * least_room_px)
 
@@ -304,19 +304,21 @@ def collate(samples: Sequence[Sample]) -> Batch:
                 "Make all samples with one `size` and one skeleton."
             )
     cameras = [_unknown_camera() if sample.camera is None else sample.camera for sample in samples]
+    lenses = {
+        item.name: torch.stack([getattr(camera, item.name) for camera in cameras]) for item in fields(Camera)
+    }
     unknown_joints = torch.full_like(first.joints_crop, torch.nan)
     stack = {
         name: torch.stack([getattr(sample, name) for sample in samples])
         for name in ("joints_crop", "joint_valid", "depth_valid", "part_states", "affine")
     }
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, H, W, 3)
     return Batch(
-        images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2).contiguous(),
+        images=images.permute(0, 3, 1, 2).contiguous(),
         joints_cam_mm=torch.stack(
             [unknown_joints if sample.joints_cam_mm is None else sample.joints_cam_mm for sample in samples]
         ),
-        camera=Camera(
-            **{item.name: torch.stack([getattr(camera, item.name) for camera in cameras]) for item in fields(Camera)}
-        ),
+        camera=Camera(**lenses),
         has_camera=torch.tensor([sample.camera is not None for sample in samples]),
         meta=tuple(sample.meta for sample in samples),
         **stack,

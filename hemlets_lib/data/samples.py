@@ -74,31 +74,35 @@ def _scenes() -> tuple[_Scene, ...]:
             camera = CAMERA_NAMES[(number + turn) % len(CAMERA_NAMES)]
             listed.append(_Scene(subject, action, 100 + turn, _FRAMES[action][turn], camera))
     listed += [_Scene("S9", "Posing", 7, 250, camera) for camera in CAMERA_NAMES]  # one moment, four views
-    for number, action in enumerate(("Walking", "Greeting", "Phoning", "SittingDown", "Photo", "WalkDog", "Directions")):
+    for number, action in enumerate(
+        ("Walking", "Greeting", "Phoning", "SittingDown", "Photo", "WalkDog", "Directions")
+    ):
         camera = CAMERA_NAMES[number % len(CAMERA_NAMES)]
         listed.append(_Scene("S11" if number % 2 else "S9", action, 8, 300, camera, "outdoor"))
     for number, action in enumerate(("Waiting", "Sitting", "Smoking", "WalkTogether")):
-        listed.append(_Scene("S11" if number % 2 else "S9", action, 9, 400, CAMERA_NAMES[number], "green_screen"))
+        listed.append(
+            _Scene("S11" if number % 2 else "S9", action, 9, 400, CAMERA_NAMES[number], "green_screen")
+        )
     return tuple(listed)
 
 
 # For each action the frames for S9, S11 and the training subject.
 _FRAMES: Mapping[str, tuple[int, int, int]] = {
-    "Directions": (200, 400, 600),
-    "Discussion": (200, 400, 600),
-    "Eating": (200, 400, 600),
-    "Greeting": (200, 400, 600),
-    "Phoning": (200, 400, 600),
-    "Posing": (200, 400, 600),
-    "Purchases": (200, 400, 600),
-    "Sitting": (200, 400, 600),
-    "SittingDown": (200, 400, 600),
-    "Smoking": (200, 400, 600),
-    "Photo": (200, 400, 600),
-    "Waiting": (200, 400, 600),
-    "Walking": (200, 400, 600),
-    "WalkDog": (200, 400, 600),
-    "WalkTogether": (200, 400, 600),
+    "Directions": (100, 250, 600),
+    "Discussion": (100, 400, 600),
+    "Eating": (100, 100, 600),
+    "Greeting": (250, 600, 400),
+    "Phoning": (400, 250, 400),
+    "Posing": (250, 600, 400),
+    "Purchases": (400, 250, 250),
+    "Sitting": (600, 600, 100),
+    "SittingDown": (400, 1100, 250),
+    "Smoking": (600, 250, 100),
+    "Photo": (100, 250, 100),
+    "Waiting": (850, 400, 1100),
+    "Walking": (600, 250, 250),
+    "WalkDog": (400, 400, 100),
+    "WalkTogether": (250, 400, 250),
 }
 
 
@@ -127,7 +131,9 @@ class ShippedSamples:
         from hemlets_lib.data.synthetic import render_sample
 
         options = vars(self._scenes[index])
-        return render_sample(options["subject"], options["action"], size=SAMPLES_SIZE, **_without_names(options))
+        return render_sample(
+            options["subject"], options["action"], size=SAMPLES_SIZE, **_without_names(options)
+        )
 
 
 def _without_names(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +175,7 @@ def write_samples(out: str | Path = _FOLDER, *, show_progress: bool = True) -> d
     if (root / MANIFEST_NAME).exists():
         kind = read_manifest(root)["identity"]["source"].get("kind")
         if kind != "shipped":
-            raise ValueError(f"{root}: expected the shipped samples or nothing, got {kind!r} shards. Choose another folder.")
+            raise ValueError(f"{root}: expected the shipped samples or nothing, got {kind!r} shards")
         for path in (root / MANIFEST_NAME, *root.glob("shard-*.arrow")):
             path.unlink()
     source = ShippedSamples()
@@ -199,10 +205,11 @@ def check_samples(root: str | Path | None = None) -> ShardCheck:
     source = ShippedSamples()
     manifest = read_manifest(root)
     if manifest["identity"]["source"] != source.config:
-        problems.append(f"{root}: made by another version of the generator, or from another list. Run `{_COMMAND}`.")
+        problems.append(f"{root}: made by another version of the generator or list. Run `{_COMMAND}`.")
     elif found.ok:
         shipped = ShardDataset(root)
-        problems += [text for index in range(len(source)) for text in _differences(shipped[index], source[index])]
+        for index in range(len(source)):
+            problems += _differences(shipped[index], source[index])
     return ShardCheck(root=root, num_rows=found.num_rows, num_bytes=found.num_bytes, problems=tuple(problems))
 
 

@@ -298,7 +298,9 @@ def _open_shard(path: Path, line: Mapping[str, Any]) -> Any:
             raise ValueError(f"it holds {len(opened)} samples instead of {line['rows']}")
         return opened.cast_column("image", ImageFeature(decode=False))
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
-        raise ValueError(f"{path}: expected an Arrow shard, got a damaged file ({error}). {remedy}") from error
+        raise ValueError(
+            f"{path}: expected an Arrow shard, got a damaged file ({error}). {remedy}"
+        ) from error
 
 
 def verify_shards(root: str | Path) -> ShardCheck:
@@ -327,10 +329,11 @@ def verify_shards(root: str | Path) -> ShardCheck:
             continue
         rows, size = rows + line["rows"], size + line["bytes"]
     listed = {line["name"] for line in manifest["shards"]}
-    problems += [f"{path}: not in the manifest" for path in sorted(root.glob("*.arrow")) if path.name not in listed]
+    strangers = [path for path in sorted(root.glob("*.arrow")) if path.name not in listed]
+    problems += [f"{path}: not in the manifest" for path in strangers]
     if rows < manifest["num_rows"] and not problems:
         problems.append(
-            f"{root}: holds {rows} of {manifest['num_rows']} samples, the build was interrupted. Run it again."
+            f"{root}: holds {rows} of {manifest['num_rows']} samples: the build was interrupted. Repeat it."
         )
     return ShardCheck(root=root, num_rows=rows, num_bytes=size, problems=tuple(problems))
 

@@ -156,7 +156,17 @@ def walk(
     speed_m_s: tuple[float, float] = (0.8, 1.35),
     size_mm: tuple[float, float] = (650.0, 1150.0),
 ) -> Gait:
-    """Walks round a closed, curved path about the origin."""
+    """Walks round a closed, curved path about the origin.
+
+    Args:
+        puppet: Gets a pelvis and legs.
+        signals: Source of the choices.
+        speed_m_s: Range of walking speeds.
+        size_mm: Range of the path's two half axes.
+
+    Returns:
+        What the arms need to know.
+    """
     subject = puppet.subject
     long, short = signals.uniform(*size_mm), signals.uniform(*size_mm)
     turned, way = signals.uniform(0, 2 * np.pi), signals.sign()

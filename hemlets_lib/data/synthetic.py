@@ -95,7 +95,7 @@ def render_pose(
     Raises:
         ValueError: If the person is not in front of the camera, or an option is unknown.
     """
-    joints_cam = camera.world_to_cam(torch.from_numpy(np.ascontiguousarray(joints_world_mm, dtype=np.float64)))
+    joints_cam = camera.world_to_cam(torch.tensor(joints_world_mm, dtype=torch.float64))
     if float(joints_cam[:, 2].min()) <= 0:
         raise ValueError(
             f"sample {meta.sample_id!r}: every joint must be in front of the camera, got a depth of "
@@ -133,16 +133,21 @@ def render_pose(
         background=backdrop(scene, rng, (size, size), horizon=horizon, floor_line=floor_line),
         props=placed,
         light_direction=to_light,
-        floor=(_as_pinhole(below, camera)[0], rotation[:, 2]),
+        floor=(_as_pinhole(below, camera)[0].tolist(), rotation[:, 2].tolist()),
     )
     return label_sample(image, affine=affine, meta=meta, joints_cam_mm=joints_cam, camera=camera)
 
 
 def _lines(
-    rotation: np.ndarray, position: np.ndarray, root: np.ndarray, focal: np.ndarray, middle: np.ndarray, size: int,
+    rotation: np.ndarray,
+    position: np.ndarray,
+    root: np.ndarray,
+    focal: np.ndarray,
+    middle: np.ndarray,
+    size: int,
     background_mm: float,
-) -> tuple[float, float]:  # fmt: skip
-    """Rows of the horizon and of the wall's or bushes' foot, in the crop's middle column; lens and roll ignored."""
+) -> tuple[float, float]:
+    """Rows of the horizon and of the background's foot, in the crop's middle column; no lens, no roll."""
     up = rotation[:, 2]
     across = ((size - 1) / 2 - middle[0]) / focal[0]
     horizon = -(up[2] + up[0] * across) / up[1]
@@ -239,7 +244,9 @@ def samples_from_take(
     total = len(take.joints_world_mm)
     chosen = range(total) if frames is None else frames
     if wrong := [frame for frame in chosen if not 0 <= frame < total]:
-        raise ValueError(f"`frames` must lie within 0 … {total - 1} for take {take.action!r}, got {wrong[:5]}")
+        raise ValueError(
+            f"`frames` must lie within 0 … {total - 1} for take {take.action!r}, got {wrong[:5]}"
+        )
     key = [seed, zlib.crc32(f"{take.subject}".encode())]
     if appearance is None:
         appearance = Appearance.random(np.random.default_rng([*key, _TAG_OUTFIT]))
@@ -254,7 +261,8 @@ def samples_from_take(
                 camera=h36m_camera(camera, session),
                 appearance=appearance,
                 meta=Meta(
-                    dataset=dataset, subject=take.subject, action=take.action, frame=frame, camera_name=camera,
+                    dataset=dataset, subject=take.subject, action=take.action, frame=int(frame),
+                    camera_name=camera,
                     sample_id=f"{take.subject}_{take.action}.{camera}_{frame:06d}",
                     source=f"drawn; motion of take {take.action!r}; scene {scene}; seed {seed}",
                 ),
@@ -301,8 +309,10 @@ class SyntheticDataset:
         box_jitter: float = 0.0,
     ) -> None:
         if subjects is None:
-            if split not in SPLITS:
-                raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}; or name the subjects")
+            if split is None or split not in SPLITS:
+                raise ValueError(
+                    f"`split` must be one of {', '.join(SPLITS)}, got {split!r}; or name the subjects"
+                )
             subjects = SPLITS[split]
         if num_samples < 1:
             raise ValueError(f"`num_samples` must be at least 1, got {num_samples}")
@@ -315,14 +325,17 @@ class SyntheticDataset:
         }  # fmt: skip
         for option, (values, allowed) in known.items():
             if not values or not set(values) <= set(allowed):
-                raise ValueError(f"`{option}` must be out of {', '.join(allowed)}, got {', '.join(values) or 'none'}")
+                raise ValueError(
+                    f"`{option}` must be out of {', '.join(allowed)}, got {', '.join(values) or 'none'}"
+                )
         self._length = num_samples
         self._combinations = [(s, a, c) for s in subjects for a in actions for c in cameras]
         self._options: dict[str, Any] = {"size": size, "outfits": outfits, "box_jitter": box_jitter}
         self._scenes, self._seed = tuple(scenes), seed
         self._config = {
-            "kind": "synthetic", "generator_version": GENERATOR_VERSION, "seed": seed, "subjects": list(subjects),
-            "actions": list(actions), "cameras": list(cameras), "scenes": list(scenes), **self._options,
+            "kind": "synthetic", "generator_version": GENERATOR_VERSION, "seed": seed,
+            "subjects": list(subjects), "actions": list(actions), "cameras": list(cameras),
+            "scenes": list(scenes), **self._options,
         }  # fmt: skip
 
     @property
