@@ -199,14 +199,14 @@ def invert_affine(affine: Float[Tensor, "*#batch 2 3"]) -> Float[Tensor, "*#batc
     return torch.cat([linear, -linear @ affine[..., 2:]], -1)
 
 
-def px_to_crop(joints_crop_px: Float[Tensor, "*#batch J 2"], size: int) -> Float[Tensor, "*#batch J 2"]:
-    """Pixels of the crop to [-0.5, 0.5]."""
-    return Grid.CELL_CENTRED.to_crop(joints_crop_px, size)
+def px_to_crop(crop_px: Float[Tensor, "*any"], size: int) -> Float[Tensor, "*any"]:
+    """Pixel coordinates of the crop to [-0.5, 0.5]."""
+    return Grid.CELL_CENTRED.to_crop(crop_px, size)
 
 
-def crop_to_px(joints_crop: Float[Tensor, "*#batch J 2"], size: int) -> Float[Tensor, "*#batch J 2"]:
-    """[-0.5, 0.5] to pixels of the crop."""
-    return Grid.CELL_CENTRED.to_cells(joints_crop, size)
+def crop_to_px(coordinates: Float[Tensor, "*any"], size: int) -> Float[Tensor, "*any"]:
+    """[-0.5, 0.5] to pixel coordinates of the crop."""
+    return Grid.CELL_CENTRED.to_cells(coordinates, size)
 
 
 def cam_to_crop(

@@ -67,7 +67,8 @@ LEDGER: tuple[Entry, ...] = (
         "channel widths",
         "34.3 M and 47.7 M parameters in total.",
         "Layers at the baseline's width of 256 that add up to 34.29 M and 47.71 M.",
-        "The smallest set of layers of Fig. 3 that meets both totals.",
+        "A small set of layers of Fig. 3 that meets both totals. The 3x3 convolution at full resolution is a "
+        "guess: it costs more time than the paper's 13.3 against 8.5 ms suggest (notebook 03).",
         "model",
         "ModelConfig",
     ),

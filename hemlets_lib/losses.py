@@ -107,7 +107,10 @@ def heatmap_loss(
 ) -> Float[Tensor, ""]:
     """The auxiliary 2D joint loss: squared error of the heatmaps of every labelled joint.
 
-    Arguments and errors as in `hem_loss`; `valid` are the joints that count.
+    Args:
+        predicted, target: A map per joint.
+        valid: Joints that count; all where left out.
+        reduction: As in `hem_loss`.
 
     Source: Eq. (4). Differs from the paper: there is no mask in it, but MPII labels 16 of the 18 joints.
     """

@@ -342,7 +342,11 @@ class HEMletsNet(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
-    """Weights of each stage, without buffers such as batch statistics or integral grids."""
+    """Weights of each stage, without buffers such as batch statistics.
+
+    Returns:
+        Stage → number of weights, in the order of `forward`; their sum is the paper's figure.
+    """
     return {name: sum(p.numel() for p in stage.parameters()) for name, stage in model.named_children()}
 
 

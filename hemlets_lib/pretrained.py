@@ -87,6 +87,9 @@ def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     integral, a constant that this library computes. Their order of the HEMlets branch's 60 channels
     is not documented; joints do not depend on it.
 
+    Returns:
+        The same tensors under the names of `HEMletsNet`.
+
     Raises:
         ValueError: If a name belongs to none of the network's stages.
     """

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hemlets_lib.data import samples
 from hemlets_lib.data.manifest import read_manifest
 from hemlets_lib.data.samples import (
     ShippedSamples,
@@ -67,16 +68,16 @@ def test_a_changed_picture_or_list_is_noticed(tmp_path):
     assert "another version of the generator" in check_samples(tmp_path / "other").problems[-1]
 
 
-def test_differences_are_named(monkeypatch):
-    from hemlets_lib.data import samples
-
+def test_differences_are_named():
     shipped, fresh = load_samples()[:1], ShippedSamples()[1]
     texts = samples._differences(shipped[0], fresh)
     assert any("the picture differs by" in text for text in texts)
     assert any("`joints_cam_mm` differs by" in text for text in texts)
 
 
-def test_writing_them_again_gives_the_same(tmp_path):
+def test_writing_them_again_gives_the_same(tmp_path, monkeypatch):
+    few = samples._scenes()[:3]
+    monkeypatch.setattr(samples, "_scenes", lambda: few)
     (tmp_path / "README.md").write_text("stays")
     first = write_samples(tmp_path, show_progress=False)
     (tmp_path / "shard-00000.arrow").write_bytes(b"damaged")
@@ -106,8 +107,6 @@ def test_where_they_are_looked_for(tmp_path, monkeypatch):
 
 
 def test_nowhere_to_be_found(tmp_path, monkeypatch):
-    from hemlets_lib.data import samples
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(samples, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "typo"))
@@ -149,9 +148,9 @@ def test_a_photograph_with_depth_but_no_root(tmp_path):
 
 
 def test_real_photographs(real_samples):
-    samples = load_samples(real_samples, size=64)
-    assert {sample.meta.dataset for sample in samples} == {"h36m", "mpi_inf_3dhp", "mpii"}
-    for sample in samples:
+    loaded = load_samples(real_samples, size=64)
+    assert {sample.meta.dataset for sample in loaded} == {"h36m", "mpi_inf_3dhp", "mpii"}
+    for sample in loaded:
         assert sample.image.shape == (64, 64, 3)
         assert sample.joints_crop.isfinite().all()
         known = sample.joints_crop[sample.joint_valid, :2]
