@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-GROUND = {"console", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
+GROUND = {"console", "ledger", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {
     "viz": GROUND,

@@ -37,7 +37,7 @@ def checks(*, lint_only: bool) -> list[Check]:
     ]
     if lint_only:
         return found
-    found.append(Check("pytest", ["pytest", "-q"]))
+    found.append(Check("pytest", ["pytest", "-q", "--tb=short"]))
     # Executing a notebook in which nothing is compared would repeat what the smoke run does.
     notebooks = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     compared = [
@@ -46,7 +46,7 @@ def checks(*, lint_only: bool) -> list[Check]:
         if COMPARED in path.read_text(encoding="utf-8")
     ]
     if compared:
-        nbval = ["pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
+        nbval = ["pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
         nbval += [f"--nbval-cell-timeout={NOTEBOOK_CELL_TIMEOUT_S}", *compared]
         found.append(Check("nbval", nbval))
     if notebooks:
@@ -59,7 +59,7 @@ def run(check: Check) -> tuple[bool, float, str]:
     print(f"\n== {check.name} ==", flush=True)
     started = time.monotonic()
     last = ""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "RUFF_OUTPUT_FORMAT": "concise"}
     with subprocess.Popen(
         [sys.executable, "-m", *check.arguments],
         cwd=ROOT,
