@@ -23,10 +23,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+data = typer.Typer(help="Make and check samples and shards.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
 _MOCAP_SUFFIXES = (".amc", ".bvh")
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 _DEMO_NOTEBOOKS = ("00", "01", "02", "03")
 _OWN_DATA_NOTEBOOK = "10"
+
+
+class Split(StrEnum):
+    """Which of Human3.6M's subjects are drawn: S1, S5, S6, S7, S8, or S9, S11."""
+
+    train = "train"
+    test = "test"
 
 
 class Profile(StrEnum):
@@ -128,6 +138,67 @@ def doctor() -> None:
     from hemlets_lib.doctor import examine, print_report
 
     if not print_report(examine()):
+        raise typer.Exit(1)
+
+
+@data.command(
+    "build",
+    epilog="Example:  hemlets data build --n 30000 --split train --out shards/train\n\nRun again to resume.",
+)
+def data_build(
+    out: Annotated[Path, typer.Option(help="Folder for the shards; made if missing.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many samples.")] = 30000,
+    split: Annotated[Split, typer.Option(help="Whose bodies and clothes.")] = Split.train,
+    size: Annotated[int, typer.Option(min=16, help="Side of the pictures, pixels.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every sample.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default="one per core")
+    ] = None,
+) -> None:
+    """Draw people into shards on disk; an interrupted build carries on where it stopped."""
+    from hemlets_lib.console import console
+    from hemlets_lib.data.shards import build_shards
+    from hemlets_lib.data.synthetic import SyntheticDataset
+
+    source = SyntheticDataset(n, split=split.value, seed=seed, size=size)
+    build_shards(out, source, workers=workers)
+    console.print(f"{n} samples in {out}. Check them with `hemlets data verify {out}`.")
+
+
+@data.command("verify", epilog="Example:  hemlets data verify shards/train")
+def data_verify(folder: Annotated[Path, typer.Argument(help="Folder with shards.")]) -> None:
+    """Read every shard back: hashes, counts, pictures. Exit 1 if anything is damaged."""
+    from hemlets_lib.data.shards import verify_shards
+
+    _print_check(verify_shards(folder))
+
+
+@data.command(
+    "samples",
+    epilog="Example:  hemlets data samples --check\n\nExample:  hemlets data samples --out data_samples",
+)
+def data_samples(
+    out: Annotated[Path, typer.Option(help="Folder for the samples.")] = Path("data_samples"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare them with what the generator makes today.")
+    ] = False,
+) -> None:
+    """Make the samples that ship with the project anew, or check them."""
+    from hemlets_lib.data.samples import check_samples, write_samples
+
+    if not check:
+        write_samples(out)
+    _print_check(check_samples(out))
+
+
+def _print_check(found: Any) -> None:
+    from hemlets_lib.console import console
+
+    for problem in found.problems:
+        console.print(problem, markup=False, style="red")
+    console.print(f"{found.root}: {found.num_rows} samples, {found.num_bytes / 1e6:.1f} MB", end=", ")
+    console.print("as they should be." if found.ok else f"{len(found.problems)} problems.")
+    if not found.ok:
         raise typer.Exit(1)
 
 

@@ -10,7 +10,14 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from hemlets_lib.notebook_pages import first_figure, network_references, notebook_title, run_index, to_html
+from hemlets_lib.notebook_pages import (
+    _drawable,
+    first_figure,
+    network_references,
+    notebook_title,
+    run_index,
+    to_html,
+)
 
 CASES = r"r(z_p, z_c) = \begin{cases} 1 & z_p - z_c > \epsilon \\ 0 & \text{else} \end{cases} \tag{1}"
 
@@ -45,6 +52,18 @@ def test_equations_are_drawn(source, latex, block):
     assert image["alt"] == latex
     assert ("equation-block" in image["class"]) == block
     assert image["src"].startswith("data:image/svg+xml;base64,")
+
+
+@pytest.mark.parametrize(
+    ("latex", "drawn"),
+    [
+        (r"0.5\lVert B_k\rVert_2^2", r"0.5{\lVert B_k\rVert}_2^2"),
+        (r"\left\lvert a\right\rvert", r"\left\lvert a\right\rvert"),
+        (r"\lvert a", r"\lvert a"),
+    ],
+)
+def test_bars_grow_with_what_they_enclose_only(latex, drawn):
+    assert _drawable(latex) == drawn
 
 
 def test_code_and_money_stay_text():
