@@ -58,7 +58,7 @@ def write_manifest(
     shards: Sequence[Mapping[str, Any]],
     complete: bool,
 ) -> dict[str, Any]:
-    """Puts a manifest in place of the previous one, and returns it.
+    """Puts a manifest in place of the previous one.
 
     Args:
         root: The folder.
@@ -66,6 +66,9 @@ def write_manifest(
         num_rows: How many samples the build is for.
         shards: Name, rows, bytes and sha256 of each finished shard.
         complete: Whether these are all.
+
+    Returns:
+        What was written.
     """
     manifest = {
         "format": _FORMAT,
@@ -88,6 +91,9 @@ def write_manifest(
 
 def read_manifest(root: str | Path) -> dict[str, Any]:
     """The manifest of a folder of shards.
+
+    Returns:
+        What `write_manifest` wrote.
 
     Raises:
         FileNotFoundError: If the folder or its manifest is missing.
@@ -127,6 +133,12 @@ def check_identity(
     root: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any], num_rows: int
 ) -> None:
     """Compares what a folder holds with what is to be built there.
+
+    Args:
+        root: The folder, for the message.
+        manifest: What it holds.
+        identity: All that determines the samples asked for.
+        num_rows: How many are asked for.
 
     Raises:
         ValueError: If they differ, listing how; or if the folder was begun for more samples.

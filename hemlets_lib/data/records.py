@@ -36,6 +36,9 @@ _META_TYPES = {"int": "int64", "str": "string"}
 def image_encoding(image_format: str, quality: int) -> dict[str, Any]:
     """How pictures are stored, as it stands in the manifest.
 
+    Returns:
+        `format`, and for JPEG `quality`.
+
     Raises:
         ValueError: If the format is neither `jpeg` nor `png`, or the quality is not 1-100.
     """
@@ -80,7 +83,15 @@ def _encode(sample: Sample, encoding: Mapping[str, Any]) -> bytes:
 
 
 def sample_to_record(sample: Sample, encoding: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample as one row; `encoding` as `image_encoding` gives it."""
+    """A sample as one row of a shard.
+
+    Args:
+        sample: What is stored.
+        encoding: As `image_encoding` gives it.
+
+    Returns:
+        Column → value; a sample without camera or 3D joints has None there.
+    """
     camera = None
     if sample.camera is not None:
         numbers = [getattr(sample.camera, name).flatten() for name in _CAMERA_FIELDS]

@@ -175,6 +175,9 @@ def joints_box(
         margin: Room for hands, feet and hair, which lie beyond the joints.
         least_room_px: Room on each side at least; a crouching person's hands are as long as ever.
 
+    Returns:
+        Its centre, and its side in pixels.
+
     Raises:
         ValueError: If fewer than two joints are known, or all lie in one point.
     """

@@ -1,0 +1,228 @@
+"""The quickstart in a real JupyterLab: run all cells, and turn the 3D pose with the mouse.
+
+One server and one browser serve all tests of this file; they only read the page, apart from the mouse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.viz import VERMILLION
+
+pytestmark = pytest.mark.browser
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOTEBOOK = "00_quickstart.ipynb"
+LEAST_PICTURES = 4  # the quickstart's figures, besides the widget
+PATIENCE_S = 180  # for each of: the server, the kernel, all cells; two busy cores take half of it
+SETTINGS = {"fetchNews": "false", "checkForUpdates": False}  # else a pop-up covers a corner of the page
+
+# JupyterLab says so by itself on opening any notebook; nothing of ours is involved.
+LABS_OWN_NOISE = re.compile(r"favicon|\.map\b")
+
+KERNEL_READY = """() => {
+  const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
+  const kernel = context?.session?.kernel;
+  return Boolean(context?.isReady && kernel?.connectionStatus === 'connected' && kernel.status === 'idle');
+}"""
+PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent.trim())"
+SCROLLER = ".jp-NotebookPanel-notebook .jp-WindowedPanel-outer"
+WIDGET = ".jp-OutputArea-output .js-plotly-plot"
+CAMERA = "e => JSON.stringify(e._fullLayout.scene._scene.getCamera().eye)"
+
+
+@dataclass
+class Lab:
+    """A notebook open in JupyterLab.
+
+    Args:
+        page: The browser's page.
+        faults: What went wrong on it.
+        notebook: The file that is open, a copy.
+        pictures: Folder for screenshots.
+        log: The server's log.
+    """
+
+    page: Any
+    faults: Any
+    notebook: Path
+    pictures: Path
+    log: Path
+
+    def wait(self, what: str, ready: Callable[[], bool]) -> None:
+        """Poll until `ready`; else fail with the name of a screenshot."""
+        until = time.monotonic() + PATIENCE_S
+        while not ready():
+            if time.monotonic() > until:
+                picture = self.pictures / "lab_stuck.png"
+                self.page.screenshot(path=picture)
+                tail = "\n".join(self.log.read_text(encoding="utf-8").splitlines()[-15:])
+                pytest.fail(f"{what}: not within {PATIENCE_S} s; see {picture}. Server:\n{tail}")
+            self.page.wait_for_timeout(200)
+
+    def run_all(self) -> None:
+        """Run → Run All Cells, as a reader does, and wait for the last cell."""
+        self.wait("kernel ready", lambda: self.page.evaluate(KERNEL_READY))
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+        def done() -> bool:
+            prompts = self.page.evaluate(PROMPTS)
+            ran = bool(prompts) and all(re.fullmatch(r"\[\d+\]:?", prompt) for prompt in prompts)
+            return self.failed() or (ran and self.page.evaluate(KERNEL_READY))
+
+        self.wait("all cells run, kernel idle", done)
+
+    def failed(self) -> bool:
+        return self.page.locator("[data-mime-type='application/vnd.jupyter.stderr'] .ansi-red-fg").count() > 0
+
+    def saved(self) -> dict[str, Any]:
+        """Save the notebook and read the file: what a reader would keep."""
+        self.page.get_by_role("menuitem", name="File", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Save Notebook( |$)")).click()
+
+        def written() -> bool:
+            return "execution_count\": 1" in self.notebook.read_text(encoding="utf-8")
+
+        self.wait("notebook saved", written)
+        return json.loads(self.notebook.read_text(encoding="utf-8"))
+
+    def photograph(self) -> None:
+        """Screenshots of the whole notebook, a screenful each."""
+        for old in self.pictures.glob("lab_[0-9]*.png"):
+            old.unlink()
+        scroller = self.page.locator(SCROLLER)
+        for number in range(30):
+            step = "(e, n) => { e.scrollTop = 0.94 * n * e.clientHeight; }"
+            scroller.evaluate(step, number)
+            self.page.wait_for_timeout(150)
+            self.page.screenshot(path=self.pictures / f"lab_{number:02d}.png")
+            if scroller.evaluate("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 1"):
+                break
+
+    def widget(self) -> Any:
+        found = self.page.locator(WIDGET).first
+        found.scroll_into_view_if_needed()
+        return found
+
+    def settled(self, name: str) -> np.ndarray:
+        """The widget's picture once it stands still, the mouse being elsewhere; also kept as a file."""
+        self.page.mouse.move(3, 3)  # the tool bar and labels that follow the mouse disappear
+        before = b""
+        for _ in range(50):
+            now = self.widget().screenshot()
+            if now == before:
+                break
+            before = now
+            self.page.wait_for_timeout(200)
+        (self.pictures / f"{name}.png").write_bytes(now)
+        return np.asarray(Image.open(io.BytesIO(now)).convert("RGB")).astype(int)
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path) -> Iterator[tuple[str, Path, Path]]:
+    """A JupyterLab with settings of its own on a copy of the notebooks; its processes end with it.
+
+    Yields:
+        The address (ends in "/"), the folder that is served, and the log.
+    """
+    import psutil
+
+    notebooks, runtime, settings = folder / "notebooks", folder / "runtime", folder / "settings"
+    shutil.copytree(
+        REPOSITORY / "notebooks", notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+    )
+    notification = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    notification.parent.mkdir(parents=True)
+    notification.write_text(json.dumps(SETTINGS), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "HEMLETS_DATA": str(REPOSITORY / "data_samples"),
+        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    options = [
+        "--no-browser",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port=0",  # the system chooses a free one
+        "--ServerApp.allow_root=True",
+        f"--ServerApp.root_dir={notebooks}",
+        f"--IdentityProvider.token={secrets.token_hex(16)}",
+        "--LabApp.expose_app_in_browser=True",  # to ask for the kernel's state
+    ]
+    log = folder / "server.log"
+    with log.open("w", encoding="utf-8") as stream:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while not (records := list(runtime.glob("jpserver-*.json"))):  # written once it listens
+            if server.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
+            time.sleep(0.1)
+        time.sleep(0.1)  # the record is short; it is whole by now
+        record = json.loads(records[0].read_text(encoding="utf-8"))
+        yield f"http://127.0.0.1:{record['port']}/?token={record['token']}", notebooks, log
+    finally:
+        everyone = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            everyone = psutil.Process(server.pid).children(recursive=True)  # kernels lead their own groups
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(15)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        for process in psutil.wait_procs(everyone, timeout=5)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, new_faults, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The quickstart after Run All."""
+    assert importlib.util.find_spec("jupyterlab"), "JupyterLab is missing: pip install 'hemlets[notebooks]'"
+    with jupyter_lab(tmp_path_factory.mktemp("lab")) as (address, notebooks, log):
+        server, token = address.split("?")
+        page = chromium.new_page(viewport={"width": 1400, "height": 950})
+        page.set_default_timeout(1000 * PATIENCE_S)
+        faults = new_faults()
+        faults.watch(page, allowed=server)
+        opened = Lab(page, faults, notebooks / NOTEBOOK, pictures, log)
+        page.goto(f"{server}lab/tree/{NOTEBOOK}?{token}")
+        opened.run_all()
+        opened.photograph()
+        yield opened
+        page.close()
