@@ -20,9 +20,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from hemlets_lib.data.appearance import OUTFITS
-from hemlets_lib.data.backdrops import backdrop
-from hemlets_lib.data.render import render_person
+from hemlets_lib.data.render import OUTFITS, backdrop, render_person
 
 SIZES_PX = (128, 256)
 NUM_POSES = 32

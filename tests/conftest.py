@@ -21,7 +21,7 @@ import torch
 from beartype import BeartypeConf, beartype
 
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is asked for
-_UNCHECKED_MODULES = {"hemlets_lib.data.raster"}  # numba cannot compile a function wrapped in checks
+_UNCHECKED_MODULES = {"hemlets_lib.data.render.raster"}  # numba cannot compile a function wrapped in checks
 _jaxtyped = jaxtyping.jaxtyped
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hemlets_lib.data.body import LIMITS_DEG, SIDES, SUBJECTS, forward_kinematics, reach_limb, rotation
+from hemlets_lib.data.motion.body import LIMITS_DEG, SIDES, SUBJECTS, forward_kinematics, reach_limb, rotation
 from hemlets_lib.skeleton import H36M17, HEMLETS18
 
 S1 = SUBJECTS["S1"]

@@ -137,7 +137,7 @@ def test_no_circles():
     ("source", "expected"),
     [
         ("from hemlets_lib import viz", [("viz", 1)]),
-        ("import hemlets_lib.data.mocap", [("data", 1)]),
+        ("import hemlets_lib.data.mocap.readers", [("data", 1)]),
         ("def f():\n    from hemlets_lib.cli import app", [("cli", 2)]),
         ("if TYPE_CHECKING:\n    from hemlets_lib.cli import app", []),
     ],

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemlets_lib.data.asf import read_acclaim_motion, read_acclaim_skeleton
-from hemlets_lib.data.bvh import read_bvh_rig
-from hemlets_lib.data.mocap import NOSE_FORWARD_MM, MocapError, read_amc, read_bvh, read_mocap
-from hemlets_lib.data.rig import euler_matrix
+from hemlets_lib.data.mocap.asf import read_acclaim_motion, read_acclaim_skeleton
+from hemlets_lib.data.mocap.bvh import read_bvh_rig
+from hemlets_lib.data.mocap.readers import NOSE_FORWARD_MM, MocapError, read_amc, read_bvh, read_mocap
+from hemlets_lib.data.mocap.rig import euler_matrix
 from hemlets_lib.skeleton import HEMLETS18
 
 # --- Small files -----------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hemlets_lib.data.actions import ACTIONS
-from hemlets_lib.data.body import LIMITS_DEG, SIDES, SUBJECTS
 from hemlets_lib.data.motion import ACTION_NAMES, perform
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import Signals, minimum_jerk
+from hemlets_lib.data.motion.actions import ACTIONS
+from hemlets_lib.data.motion.body import LIMITS_DEG, SIDES, SUBJECTS
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import Signals, minimum_jerk
 from hemlets_lib.skeleton import H36M17, HEMLETS18
 
 J = {name: HEMLETS18.index(name) for name in HEMLETS18.joint_names}

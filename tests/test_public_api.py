@@ -39,7 +39,7 @@ for absent in ("plotly", "ipywidgets", "papermill", "nbformat", "nbclient", "nbc
 import hemlets_lib
 for name in hemlets_lib.__all__:
     getattr(hemlets_lib, name)
-import hemlets_lib.data.render, hemlets_lib.data.synthetic
+import hemlets_lib.data.render.person, hemlets_lib.data.synthetic
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,12 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from hemlets_lib.data import raster
-from hemlets_lib.data.appearance import OUTFITS, Appearance, Prop
-from hemlets_lib.data.backdrops import backdrop
-from hemlets_lib.data.figure import pose_rings
-from hemlets_lib.data.render import render_person
-from hemlets_lib.data.tubes import dress, topology
+from hemlets_lib.data.render import OUTFITS, Appearance, Prop, backdrop, raster, render_person
+from hemlets_lib.data.render.figure import pose_rings
+from hemlets_lib.data.render.tubes import dress, topology
 from hemlets_lib.skeleton import HEMLETS18
 
 H, W = 72, 56

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from hemlets_lib.data import samples
-from hemlets_lib.data.manifest import read_manifest
 from hemlets_lib.data.samples import (
     ShippedSamples,
     check_samples,
@@ -19,6 +18,7 @@ from hemlets_lib.data.samples import (
     write_samples,
 )
 from hemlets_lib.data.shards import ShardDataset
+from hemlets_lib.data.shards.manifest import read_manifest
 from hemlets_lib.geometry import apply_affine, crop_to_px
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from hemlets_lib.data.manifest import read_manifest
 from hemlets_lib.data.sample import Meta, Sample, collate, label_sample
 from hemlets_lib.data.shards import ShardDataset, build_shards, verify_shards
+from hemlets_lib.data.shards.manifest import read_manifest
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import Skeleton
 
@@ -268,7 +268,7 @@ def test_a_source_must_hold_something(tmp_path):
 
 
 def test_a_damaged_picture_names_its_sample(tmp_path):
-    from hemlets_lib.data.records import image_encoding, sample_from_record, sample_to_record
+    from hemlets_lib.data.shards.records import image_encoding, sample_from_record, sample_to_record
 
     record = sample_to_record(replace(Arms(1)[0]), image_encoding("jpeg", 95))
     record["image"]["bytes"] = record["image"]["bytes"][:40]

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from hemlets_lib.data.appearance import Appearance
-from hemlets_lib.data.body import SUBJECTS
 from hemlets_lib.data.cameras import CAMERA_NAMES, SESSIONS, h36m_camera
-from hemlets_lib.data.motion import Take, perform
+from hemlets_lib.data.motion import SUBJECTS, Take, perform
+from hemlets_lib.data.render import Appearance
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.data.synthetic import SPLITS, SyntheticDataset, render_pose, render_sample, samples_from_take
 from hemlets_lib.geometry import apply_affine, cam_to_crop, crop_to_px

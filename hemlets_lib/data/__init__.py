@@ -4,10 +4,12 @@
 |---|---|
 | `sample`, `images` | `Sample`, `Batch`, `collate`, `normalise`; pictures and crops |
 | `samples` | `load_samples`: the samples shipped with the project, or labelled photographs |
-| `synthetic`, `cameras` | `SyntheticDataset`: people drawn before Human3.6M's cameras |
-| `motion`, `mocap` | `perform`: the 15 actions; `read_mocap`: real motion capture |
 | `photos` | `read_photos`: folders of labelled photographs |
-| `shards` | `build_shards`, `ShardDataset`, `verify_shards`: samples on disk |
+| `synthetic`, `cameras` | `SyntheticDataset`: people drawn before Human3.6M's cameras |
+| `motion/` | `perform`: the 15 actions by 7 subjects |
+| `mocap/` | `read_mocap`: real motion capture |
+| `render/` | `render_person`: a picture from joints |
+| `shards/` | `build_shards`, `ShardDataset`, `verify_shards`: samples on disk |
 
 Only the first row is imported here; the others load compiled code or more.
 """

@@ -18,11 +18,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hemlets_lib.data.images import decode_image
-from hemlets_lib.data.manifest import LOCK_NAME, MANIFEST_NAME, read_manifest
 from hemlets_lib.data.photos import Photo, read_photos
-from hemlets_lib.data.records import image_encoding, sample_to_record
 from hemlets_lib.data.sample import Meta, Sample, make_sample, resize_sample
-from hemlets_lib.data.shards import JPEG_QUALITY, ShardCheck, ShardDataset, build_shards, verify_shards
+from hemlets_lib.data.shards.dataset import (
+    JPEG_QUALITY,
+    ShardCheck,
+    ShardDataset,
+    build_shards,
+    verify_shards,
+)
+from hemlets_lib.data.shards.manifest import LOCK_NAME, MANIFEST_NAME, read_manifest
+from hemlets_lib.data.shards.records import image_encoding, sample_to_record
 from hemlets_lib.geometry import Camera
 
 __all__ = [

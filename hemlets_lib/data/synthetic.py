@@ -21,12 +21,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hemlets_lib.data.appearance import Appearance, Prop
-from hemlets_lib.data.backdrops import BackdropKind, backdrop
-from hemlets_lib.data.body import SUBJECTS
 from hemlets_lib.data.cameras import CAMERA_NAMES, SESSIONS, h36m_camera
-from hemlets_lib.data.motion import ACTION_NAMES, FRAMES_PER_SECOND, Take, perform
-from hemlets_lib.data.render import render_person
+from hemlets_lib.data.motion import SUBJECTS
+from hemlets_lib.data.motion.takes import ACTION_NAMES, FRAMES_PER_SECOND, Take, perform
+from hemlets_lib.data.render import Appearance, BackdropKind, Prop, backdrop, render_person
 from hemlets_lib.data.sample import Meta, Sample, joints_box, label_sample
 from hemlets_lib.geometry import Camera, crop_affine
 from hemlets_lib.skeleton import HEMLETS18

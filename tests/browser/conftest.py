@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request, Route
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIRED = "HEMLETS_REQUIRE_BROWSER"
@@ -59,16 +59,13 @@ class Faults:
                 self.outside.append(request.url)
                 route.abort()
 
-        page.route("**/*", guard)
-        page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
-        page.on(
-            "console",
-            lambda message: (
+        def listen(message: ConsoleMessage) -> None:
+            if message.type == "error":
                 self.console.append(f"{message.text} [{message.location.get('url', '')}]")
-                if message.type == "error"
-                else None
-            ),
-        )
+
+        page.route("**/*", guard)
+        page.on("console", listen)
+        page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
 
 
 @pytest.fixture(scope="module")

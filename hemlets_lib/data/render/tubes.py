@@ -17,8 +17,8 @@ from typing import NamedTuple, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hemlets_lib.data.appearance import Appearance, HairStyle, Rgb, TopPattern
-from hemlets_lib.data.raster import MATERIALS
+from hemlets_lib.data.render.appearance import Appearance, HairStyle, Rgb, TopPattern
+from hemlets_lib.data.render.raster import MATERIALS
 
 __all__ = ["SEGMENTS", "TUBES", "Dressed", "Topology", "Tube", "dress", "topology"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.tubes import TUBES, Dressed, topology
+from hemlets_lib.data.render.tubes import TUBES, Dressed, topology
 from hemlets_lib.skeleton import HEMLETS18
 
 __all__ = ["pose_rings"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.rig import MocapError, Rig, euler_matrix, parse_numbers, read_lines
+from hemlets_lib.data.mocap.rig import MocapError, Rig, euler_matrix, parse_numbers, read_lines
 
 __all__ = ["read_bvh_rig"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hemlets_lib.data.appearance import Prop
-from hemlets_lib.data.body import SIDES
-from hemlets_lib.data.floor import sit_on_floor, way
-from hemlets_lib.data.gestures import (
+from hemlets_lib.data.motion.body import SIDES
+from hemlets_lib.data.motion.floor import sit_on_floor, way
+from hemlets_lib.data.motion.gestures import (
     Rest,
     alternate,
     alternate_rests,
@@ -30,10 +29,11 @@ from hemlets_lib.data.gestures import (
     rest_hand,
     supporting,
 )
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.seats import sit_on_chair
-from hemlets_lib.data.signals import Signals
-from hemlets_lib.data.stances import stand, walk
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.seats import sit_on_chair
+from hemlets_lib.data.motion.signals import Signals
+from hemlets_lib.data.motion.stances import stand, walk
+from hemlets_lib.data.render import Prop
 
 __all__ = ["eating", "phoning", "sitting", "sitting_down", "smoking", "waiting"]
 

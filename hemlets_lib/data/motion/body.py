@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.appearance import Appearance
+from hemlets_lib.data.render import Appearance
 from hemlets_lib.skeleton import HEMLETS18
 
 __all__ = ["LIMITS_DEG", "SUBJECTS", "Subject", "forward_kinematics", "reach_limb"]

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from hemlets_lib.data.appearance import Appearance, Prop
-from hemlets_lib.data.figure import pose_rings
-from hemlets_lib.data.raster import MATERIALS, composite
-from hemlets_lib.data.tubes import dress, topology
+from hemlets_lib.data.render.appearance import Appearance, Prop
+from hemlets_lib.data.render.figure import pose_rings
+from hemlets_lib.data.render.raster import MATERIALS, composite
+from hemlets_lib.data.render.tubes import dress, topology
 
 __all__ = ["LIGHT_DIRECTION", "Floor", "render_person"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.body import (
+from hemlets_lib.data.motion.body import (
     SIDES,
     Subject,
     apply,

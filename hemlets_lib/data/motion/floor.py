@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from hemlets_lib.data.body import SIDES, apply, normalise, rotation
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import Schedule, Signals
-from hemlets_lib.data.stances import direction, over_floor
+from hemlets_lib.data.motion.body import SIDES, apply, normalise, rotation
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import Schedule, Signals
+from hemlets_lib.data.motion.stances import direction, over_floor
 
 __all__ = ["WAYS", "sit_on_floor", "way"]
 

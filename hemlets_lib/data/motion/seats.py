@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.appearance import Prop
-from hemlets_lib.data.body import SIDES, apply, rotation
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import NUM_KEYS, Signals
-from hemlets_lib.data.stances import direction, over_floor
+from hemlets_lib.data.motion.body import SIDES, apply, rotation
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import NUM_KEYS, Signals
+from hemlets_lib.data.motion.stances import direction, over_floor
+from hemlets_lib.data.render import Prop
 
 __all__ = ["sit_on_chair"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from hemlets_lib.data.body import SIDES
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import Schedule, Signals
-from hemlets_lib.data.stances import Gait
+from hemlets_lib.data.motion.body import SIDES
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import Schedule, Signals
+from hemlets_lib.data.motion.stances import Gait
 
 __all__ = [
     "Place",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.actions import ACTIONS
-from hemlets_lib.data.appearance import Prop
-from hemlets_lib.data.body import SUBJECTS, Subject
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import Signals
+from hemlets_lib.data.motion.actions import ACTIONS
+from hemlets_lib.data.motion.body import SUBJECTS, Subject
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import Signals
+from hemlets_lib.data.render import Prop
 
 __all__ = ["ACTION_NAMES", "Take", "perform"]
 

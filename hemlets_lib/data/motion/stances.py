@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.body import SIDES, rotation, soft_min
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
+from hemlets_lib.data.motion.body import SIDES, rotation, soft_min
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
 
 __all__ = ["Gait", "stand", "walk"]
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from hemlets_lib.data.manifest import (
+from hemlets_lib.data.shards.manifest import (
     MANIFEST_NAME,
     check_identity,
     locked,
@@ -30,7 +30,7 @@ from hemlets_lib.data.manifest import (
     sha256,
     write_manifest,
 )
-from hemlets_lib.data.records import image_encoding, make_features, sample_from_record, sample_to_record
+from hemlets_lib.data.shards.records import image_encoding, make_features, sample_from_record, sample_to_record
 from hemlets_lib.data.sample import Meta, Sample
 
 __all__ = [

@@ -11,9 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from hemlets_lib.data.appearance import Prop
-from hemlets_lib.data.body import SIDES
-from hemlets_lib.data.gestures import (
+from hemlets_lib.data.motion.body import SIDES
+from hemlets_lib.data.motion.gestures import (
     alternate,
     at_chin,
     before_chest,
@@ -30,10 +29,11 @@ from hemlets_lib.data.gestures import (
     rest_hand,
     swinging,
 )
-from hemlets_lib.data.puppet import Puppet
-from hemlets_lib.data.seated_actions import eating, phoning, sitting, sitting_down, smoking, waiting
-from hemlets_lib.data.signals import Signals
-from hemlets_lib.data.stances import stand, walk
+from hemlets_lib.data.motion.puppet import Puppet
+from hemlets_lib.data.motion.seated_actions import eating, phoning, sitting, sitting_down, smoking, waiting
+from hemlets_lib.data.motion.signals import Signals
+from hemlets_lib.data.motion.stances import stand, walk
+from hemlets_lib.data.render import Prop
 
 __all__ = ["ACTIONS"]
 

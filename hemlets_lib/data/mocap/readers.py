@@ -29,10 +29,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.asf import read_acclaim_motion, read_acclaim_skeleton
-from hemlets_lib.data.bvh import read_bvh_rig
+from hemlets_lib.data.mocap.asf import read_acclaim_motion, read_acclaim_skeleton
+from hemlets_lib.data.mocap.bvh import read_bvh_rig
+from hemlets_lib.data.mocap.rig import MocapError, Rig
 from hemlets_lib.data.motion import Take
-from hemlets_lib.data.rig import MocapError, Rig
 from hemlets_lib.skeleton import HEMLETS18
 
 __all__ = ["CMU_CAPTURE_FPS", "NOSE_FORWARD_MM", "MocapError", "read_amc", "read_bvh", "read_mocap"]
