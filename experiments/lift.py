@@ -93,6 +93,16 @@ def measure_takes(folder: Path, frames: int) -> list[dict[str, Any]]:
     return rows
 
 
+def mean_over_views(takes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The takes' numbers, each view counting once."""
+    views = sum(row["views"] for row in takes)
+    mean: dict[str, Any] = {"take": "all", "views": views}
+    for variant in ("hemlets", "5s"):
+        keys = takes[0][variant]
+        mean[variant] = {key: sum(row[variant][key] * row["views"] for row in takes) / views for key in keys}
+    return mean
+
+
 def measure_photos(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for sample in load_samples(folder):
@@ -142,6 +152,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     takes, photos = measure_takes(arguments.mocap, arguments.frames), measure_photos(arguments.photos)
+    takes.append(mean_over_views(takes))
     show(takes, photos)
     if arguments.json:
         config = {"frames": arguments.frames, "cameras": list(CAMERA_NAMES), "map_size": MAP_SIZE}
