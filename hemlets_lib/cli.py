@@ -188,7 +188,35 @@ def data_samples(
 
     if not check:
         write_samples(out)
+        _draw_overview(out)
     _print_check(check_samples(out))
+
+
+def _draw_overview(folder: Path, index: int = 26) -> None:
+    """The README's picture: one sample, its joints, its triplets, and the pose lifted from them."""
+    from hemlets_lib.data import collate
+    from hemlets_lib.data.shards import ShardDataset
+    from hemlets_lib.lifting import lift
+    from hemlets_lib.skeleton import HEMLETS18
+    from hemlets_lib.triplets import encode_triplets, part_lengths
+    from hemlets_lib.viz import png_bytes
+    from hemlets_lib.viz_3d import overview_figure
+
+    sample = ShardDataset(folder)[index]
+    one = collate([sample])
+    triplets = encode_triplets(one.joints_crop, one.part_states, skeleton=HEMLETS18, size=64)
+    lengths_mm = part_lengths(one.joints_cam_mm, HEMLETS18)
+    pose = lift(one.joints_crop[..., :2], one.part_states, lengths_mm, skeleton=HEMLETS18)
+    figure = overview_figure(
+        sample.image,
+        sample.joints_crop,
+        triplets[0],
+        pose.joints_root_rel_mm[0],
+        HEMLETS18,
+        valid_2d=sample.in_crop,
+        valid_3d=pose.valid[0],
+    )
+    (folder / "overview.png").write_bytes(png_bytes(figure))
 
 
 def _print_check(found: Any) -> None:

@@ -277,6 +277,7 @@ def test_dragging_turns_the_pose(lab: Lab) -> None:
 
 def test_hovering_names_a_joint(lab: Lab) -> None:
     rows, columns = second_pose(lab.settled("widget")).nonzero()
+    assert len(rows), f"nothing to point at; see {lab.pictures / 'widget.png'}"
     box, label = lab.widget().bounding_box(), lab.widget().locator(".hovertext")
     for at in np.linspace(0, len(rows) - 1, 12).astype(int):
         lab.page.mouse.move(box["x"] + float(columns[at]), box["y"] + float(rows[at]), steps=2)

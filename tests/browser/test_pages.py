@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = ("00_quickstart", "01_heatmap_triplets")
 PAGES = pytest.mark.parametrize("name", NAMES)
 LEAST_FIGURES = 5
+NOT_DESCRIBED = ("", "Figure", "No description has been provided for this image")  # the converter's words
 RUN_LIMIT_S = 600  # two notebooks need half a minute on two cores that have nothing else to do
 
 PICTURES = "all => all.map(e => ({alt: e.alt, width: e.naturalWidth, shown: e.getClientRects().length}))"
@@ -33,8 +34,8 @@ RAW_TABLE = re.compile(r"^\s*\|.*\|\s*$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A smoke run of the first notebooks, made by the command that readers use."""
+def run(chromium, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smoke run of the first notebooks, by the command that readers use; not without a browser."""
     runs = tmp_path_factory.mktemp("runs")
     command = [sys.executable, "-m", "hemlets_lib.cli", "notebooks", "--profile", "smoke"]
     command += ["--only", ",".join(NAMES), "--runs-dir", str(runs)]
@@ -90,7 +91,7 @@ def test_figures_are_seen_and_described(run: Path, open_page, pictures: Path, na
     assert len(figures) >= LEAST_FIGURES, f"expected {LEAST_FIGURES} figures, got {len(figures)}; {seen}"
     for figure in page.locator("img").evaluate_all(PICTURES):
         assert figure["width"] > 0 and figure["shown"], f"a picture is not shown: {figure}; {seen}"
-        assert figure["alt"].strip() not in ("", "Figure"), f"a picture has no description; {seen}"
+        assert figure["alt"].strip() not in NOT_DESCRIBED, f"a picture has no description; {seen}"
     overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overhang == 0, f"the page is {overhang} px wider than its window; {seen}"
 
