@@ -58,24 +58,19 @@ class Lab:
         faults: What went wrong on it.
         notebook: The file that is open, a copy.
         pictures: Folder for screenshots.
-        log: The server's log.
     """
 
     page: Any
     faults: Any
     notebook: Path
     pictures: Path
-    log: Path
 
     def wait(self, what: str, ready: Callable[[], bool]) -> None:
-        """Poll until `ready`; else fail with the name of a screenshot."""
+        """Poll until `ready`, or give up."""
         until = time.monotonic() + PATIENCE_S
         while not ready():
             if time.monotonic() > until:
-                picture = self.pictures / "lab_stuck.png"
-                self.page.screenshot(path=picture)
-                tail = "\n".join(self.log.read_text(encoding="utf-8").splitlines()[-15:])
-                pytest.fail(f"{what}: not within {PATIENCE_S} s; see {picture}. Server:\n{tail}")
+                raise TimeoutError(f"{what}: not within {PATIENCE_S} s")
             self.page.wait_for_timeout(200)
 
     def run_all(self) -> None:
@@ -209,10 +204,16 @@ def lab(chromium, new_faults, pictures: Path, tmp_path_factory: pytest.TempPathF
         page.set_default_timeout(1000 * PATIENCE_S)
         faults = new_faults()
         faults.watch(page, allowed=server)
-        opened = Lab(page, faults, notebooks / NOTEBOOK, pictures, log)
-        page.goto(f"{server}lab/tree/{NOTEBOOK}?{token}")
-        opened.run_all()
-        opened.photograph()
+        opened = Lab(page, faults, notebooks / NOTEBOOK, pictures)
+        try:
+            page.goto(f"{server}lab/tree/{NOTEBOOK}?{token}")
+            opened.run_all()
+            opened.photograph()
+        except BaseException as error:
+            page.screenshot(path=pictures / "lab_stuck.png")
+            tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
+            error.add_note(f"See {pictures / 'lab_stuck.png'}. The server's last words:\n{tail}")
+            raise
         yield opened
         page.close()
 

@@ -98,6 +98,8 @@ def test_figures_are_seen_and_described(run: Path, open_page, pictures: Path, na
 
 @PAGES
 def test_equations_are_drawn(run: Path, open_page, name: str) -> None:
+    from ziamath.tex import tex2mml
+
     page = open_page(run / "html" / f"{name}.html", f"page_{name}")
     prose = page.locator(".jp-RenderedMarkdown").evaluate_all(PROSE)
     raw = RAW_MATH.findall(prose)
@@ -109,6 +111,9 @@ def test_equations_are_drawn(run: Path, open_page, name: str) -> None:
     equations = page.locator("img.equation").evaluate_all(PICTURES)
     assert len(page.locator("img.equation-block").all()) >= source.count("\\\\tag")
     assert all(each["width"] > 0 and each["shown"] for each in equations), equations
+    # A command that the converter does not know is drawn as its own name, which only its markup shows.
+    unknown = [each["alt"] for each in equations if re.search(r">\s*\\[a-zA-Z]+\s*<", tex2mml(each["alt"]))]
+    assert not unknown, f"equations with commands that were not understood: {unknown}"
 
 
 @PAGES
