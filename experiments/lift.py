@@ -29,7 +29,7 @@ from hemlets_lib import (
     render_heatmaps,
 )
 from hemlets_lib.data.cameras import CAMERA_NAMES, h36m_camera
-from hemlets_lib.data.mocap import read_mocap
+from hemlets_lib.data.mocap import find_mocap, read_mocap
 from hemlets_lib.data.sample import camera_to, joints_box
 from hemlets_lib.data.samples import load_samples
 from hemlets_lib.geometry import cam_to_crop, crop_affine
@@ -37,7 +37,6 @@ from hemlets_lib.results import provenance, write_json
 from hemlets_lib.triplets import part_mask
 
 MAP_SIZE, CROP_SIZE = 64, 256
-FLAT = torch.tensor([1.0, 1.0, 0.0])
 
 
 def seen_by(world_mm: torch.Tensor, camera_name: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -66,9 +65,9 @@ def lift_errors(
     unscaled = lift(read.joints_crop, read.states, lengths, **found)
     scaled = lift(read.joints_crop, read.states, lengths, mm_per_crop=spans, **found)
     poses = {
-        "flat_mm": unscaled.joints_root_rel_mm * FLAT,
+        "flat_mm": unscaled.flat_root_rel_mm,
         "lifted_mm": unscaled.joints_root_rel_mm,
-        "flat_given_scale_mm": scaled.joints_root_rel_mm * FLAT,
+        "flat_given_scale_mm": scaled.flat_root_rel_mm,
         "lifted_given_scale_mm": scaled.joints_root_rel_mm,
     }
     valid = unscaled.valid
@@ -77,7 +76,7 @@ def lift_errors(
 
 def measure_takes(folder: Path, frames: int) -> list[dict[str, Any]]:
     rows = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".amc", ".bvh")):
+    for path in find_mocap(folder):
         world = torch.from_numpy(read_mocap(path).joints_world_mm).float()
         world = world[torch.linspace(0, len(world) - 1, min(frames, len(world))).long()]
         world = world - world[:, :1] * torch.tensor(

@@ -13,11 +13,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hemlets_lib.checkpoint import load_checkpoint, save_checkpoint
     from hemlets_lib.heatmaps import render_heatmaps, soft_argmax_3d
     from hemlets_lib.lifting import lift
     from hemlets_lib.losses import hemlets_loss
     from hemlets_lib.metrics import auc_3d, mpjpe, pa_mpjpe, pck_3d
     from hemlets_lib.model import HEMletsNet, ModelConfig
+    from hemlets_lib.prediction import predict
     from hemlets_lib.skeleton import HEMLETS18, Skeleton
     from hemlets_lib.triplets import (
         decode_triplets,
@@ -37,13 +39,16 @@ _HOMES = {
     "encode_triplets": "triplets",
     "hemlets_loss": "losses",
     "lift": "lifting",
+    "load_checkpoint": "checkpoint",
     "mpjpe": "metrics",
     "pa_mpjpe": "metrics",
     "part_lengths": "triplets",
     "part_states": "triplets",
     "pck_3d": "metrics",
     "polarity": "triplets",
+    "predict": "prediction",
     "render_heatmaps": "heatmaps",
+    "save_checkpoint": "checkpoint",
     "soft_argmax_3d": "heatmaps",
 }
 
@@ -57,13 +62,16 @@ __all__ = [
     "encode_triplets",
     "hemlets_loss",
     "lift",
+    "load_checkpoint",
     "mpjpe",
     "pa_mpjpe",
     "part_lengths",
     "part_states",
     "pck_3d",
     "polarity",
+    "predict",
     "render_heatmaps",
+    "save_checkpoint",
     "soft_argmax_3d",
 ]
 

@@ -24,6 +24,9 @@ from hemlets_lib.triplets import EPSILON_RATIO, encode_triplets, part_states
 __all__ = ["EXERCISES", "Exercise", "check", "compare", "first_difference"]
 
 
+_NOT_TRIED = "nothing returned yet"
+
+
 @dataclass(frozen=True)
 class Exercise:
     """A task, a function that solves it, and inputs to try an answer on.
@@ -65,6 +68,9 @@ def check(name: str, answer: Callable[..., Any]) -> None:
     """
     complaint = first_difference(name, answer)
     exercise = EXERCISES[name]
+    if complaint == _NOT_TRIED:
+        print(f"○ {name}: not tried yet. {exercise.task}")
+        return
     print(
         f"✗ {name}: {complaint}"
         if complaint
@@ -88,9 +94,10 @@ def first_difference(name: str, answer: Callable[..., Any]) -> str | None:
             got = answer(*(value.clone() if isinstance(value, Tensor) else value for value in case))
         except Exception as error:  # the reader's code may fail in any way
             return f"for {given} your function raised {type(error).__name__}: {error}"
+        if got is None:
+            return _NOT_TRIED
         if not _agree(got, expected):
-            todo = " (nothing returned yet)" if got is None else ""
-            return f"for {given} expected {_shown(expected)}, got {_shown(got)}{todo}"
+            return f"for {given} expected {_shown(expected)}, got {_shown(got)}"
     return None
 
 

@@ -87,6 +87,11 @@ class Camera:
         rotation: World to camera, X_cam = R (X_world - position).
         position_mm: The camera's centre in the world.
 
+    Everything takes precision and device from `focal_px`.
+
+    Raises:
+        ValueError: If a field has another shape.
+
     Source: Human3.6M's own projection. It is not OpenCV's: the tangential terms sit in the common
     factor, g = 1 + k1 r² + k2 r⁴ + k3 r⁶ + p1 y + p2 x, and u = fx (x g + p2 r²) + cx.
     """
@@ -99,16 +104,21 @@ class Camera:
     position_mm: Float[Tensor, "*batch 3"] = field(default_factory=lambda: torch.zeros(3))
 
     def __post_init__(self) -> None:
-        widths = {"focal_px": 2, "centre_px": 2, "k_radial": 3, "p_tangential": 2, "position_mm": 3}
-        for name, width in widths.items():
-            if (got := tuple(getattr(self, name).shape)) and got[-1] == width:
-                continue
-            raise ValueError(f"camera: `{name}` must end in {width} numbers, got shape {got}")
+        shapes = {"k_radial": (3,), "p_tangential": (2,), "position_mm": (3,), "rotation": (3, 3)}
+        for name, shape in {"focal_px": (2,), "centre_px": (2,), **shapes}.items():
+            value = getattr(self, name)
+            if tuple(value.shape[-len(shape) :]) != shape:
+                wanted, got = " by ".join(map(str, shape)), tuple(value.shape)
+                raise ValueError(f"camera: `{name}` must end in {wanted} numbers, got shape {got}")
+            # One precision and device throughout, the focal lengths': what is left out is float32 on the CPU.
+            object.__setattr__(self, name, value.to(self.focal_px))
 
     def world_to_cam(self, joints_world_mm: Float[Tensor, "*#batch J 3"]) -> Float[Tensor, "*#batch J 3"]:
+        """World to camera space, R (X - position)."""
         return (joints_world_mm - self.position_mm[..., None, :]) @ self.rotation.mT
 
     def cam_to_world(self, joints_cam_mm: Float[Tensor, "*#batch J 3"]) -> Float[Tensor, "*#batch J 3"]:
+        """The inverse of `world_to_cam`."""
         return joints_cam_mm @ self.rotation + self.position_mm[..., None, :]
 
     def distort(self, rays: Float[Tensor, "*#batch J 2"]) -> Float[Tensor, "*#batch J 2"]:

@@ -104,11 +104,13 @@ def peak_2d(
 
     The largest cell is refined along each axis by the parabola through the logarithms of it and its
     two neighbours, which is exact for a Gaussian. A largest cell at the border stays as it is.
+    Computed in at least float32.
 
     Returns:
         (x, y) in crop space, and the value at the largest cell.
     """
     height, width = maps.shape[-2:]
+    maps = _full_precision(maps)
     value, place = maps.flatten(-2).max(-1)
     row, column = place // width, place % width
 
@@ -129,15 +131,15 @@ def peak_2d(
     return torch.stack([x, y], -1), value
 
 
+def _full_precision(values: Tensor) -> Tensor:
+    """float16 and bfloat16 cannot sum 64³ probabilities, nor tell tenths of a cell: float32 instead."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def _expectation(marginal: Float[Tensor, "*batch n"], grid: Grid | str) -> Float[Tensor, "*batch"]:
     n = marginal.shape[-1]
     centres = Grid(grid).centres(n, device=marginal.device, dtype=marginal.dtype)
     return (marginal * centres).sum(-1)  # not a matrix product: autocast would round that to half precision
-
-
-def _full_precision(logits: Tensor) -> Tensor:
-    """float16 and bfloat16 cannot sum 64³ probabilities; they are computed in float32."""
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def soft_argmax_2d(

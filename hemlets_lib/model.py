@@ -95,6 +95,8 @@ class ModelConfig:
         for name in ("image_size", "depth_size", "upsample_channels", "feature_channels", "encoder_channels"):
             if (got := getattr(self, name)) is not None and got < 1:
                 raise ValueError(f"`{name}` must be positive, got {got}.")
+        if self.map_kernel < 1 or self.map_kernel % 2 == 0:
+            raise ValueError(f"`map_kernel` must be odd, got {self.map_kernel}: an even one shifts the maps.")
         if self.fusion and (len(self.fusion) != 2 or self.fusion[0] % 2 == 0 or min(self.fusion) < 1):
             raise ValueError(f"`fusion` must be (odd kernel, channels) or None, got {self.fusion}.")
         stride = BACKBONES[self.backbone][1]

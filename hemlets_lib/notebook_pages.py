@@ -6,6 +6,7 @@ SVG by ziamath instead of by a MathJax download, and widgets give way to the pic
 
 from __future__ import annotations
 
+import ast
 import base64
 import binascii
 import html
@@ -13,6 +14,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 __all__ = ["first_figure", "network_references", "notebook_title", "run_index", "to_html"]
 
@@ -28,6 +30,8 @@ main { max-width: 1060px; margin: 0 auto; padding: 1rem 1.5rem 4rem; }
 main img { max-width: 100%; }
 img.equation { vertical-align: middle; }
 p img.equation-block, .equation-block { display: block; margin: 0.6rem auto; }
+main .jp-Cell .jp-OutputArea .jp-OutputArea-output { padding-left: 17px; }  /* as far in as code and prose */
+main .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
 </style>
 {%- endblock -%}
 {%- block data_png scoped -%}
@@ -55,7 +59,18 @@ _MATH = re.compile(
     r"|(?<![\\$])\$(?P<inline>[^$]+?)(?<!\\)\$",
     re.DOTALL,
 )
-_EQUATION_PX = 17.0  # a little above the template's 14 px text, whose x-height is larger than STIX's
+_TEXT_PX = 14.0  # the template's; drawings grow and shrink with the text around them
+_EQUATION_PX = 17.0  # a little above, as the text's x-height is larger than STIX's
+# A sign after one of these has nothing on its left to be added to. Words are stepped over.
+_UNARY_SIGN = re.compile(
+    r"(?P<words>\\(?:text[a-z]*|mbox|mathrm|operatorname|tag)\s*\{[^{}]*\})"
+    r"|(?P<before>^|(?<!\\)[=<>(\[,{&]|\\\{|\\\\(?:\[[^\]]*\])?|\\begin\{[a-z]+\*?\}"
+    r"|\\(?:le|leq|ge|geq|lt|gt|ne|neq|approx|sim|equiv|propto|in|to|cdot|times|lvert|lVert)(?![a-zA-Z]))"
+    r"(?P<space>(?:\s|\\[,:;!]|\\q?quad(?![a-zA-Z]))*)"
+    r"(?P<sign>[-+]|\\(?:pm|mp)(?![a-zA-Z]))"
+    r"(?!\s*\}|[\d.]+\s*(?:em|ex|mu|pt)\b)"  # in braces already; a length
+)
+_PICTURE_RATIO = 16 / 9  # width to height of the pictures on the index page, in its style sheet too
 
 
 def to_html(notebook: Any, *, title: str) -> str:
@@ -71,12 +86,46 @@ def to_html(notebook: Any, *, title: str) -> str:
     from nbconvert import HTMLExporter
 
     copy = notebook.copy()
-    copy.cells = [_without_live_outputs(cell) for cell in notebook.cells]
+    copy.cells = [_without_live_outputs(cell) for cell in _with_parameters_once(notebook.cells)]
     copy.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
     copy.metadata["title"] = title
     exporter = HTMLExporter(raw_template=_TEMPLATE, exclude_anchor_links=True)
     page, _ = exporter.from_notebook_node(copy)
     return _draw_equations(page)
+
+
+def _with_parameters_once(cells: Sequence[Any]) -> Iterator[Any]:
+    """The cells, without injected parameters that repeat the defaults; others get a caption."""
+    from nbformat.v4 import new_markdown_cell
+
+    defaults: dict[str, str] = {}
+    for cell in cells:
+        tags = cell.metadata.get("tags", ())
+        if "parameters" in tags:
+            defaults = _assigned(cell.source)
+        elif "injected-parameters" in tags:
+            values = _assigned(cell.source)
+            if values and values.items() <= defaults.items():
+                continue
+            caption = "<small>*Set for this run, in place of the defaults above:*</small>"
+            yield new_markdown_cell(caption, id="injected-parameters")
+        yield cell
+
+
+def _assigned(source: str) -> dict[str, str]:
+    """What a cell assigns to each name, spelt in one way; nothing where it is not plain Python."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return {}
+    values = {}
+    for statement in statements:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                values[name] = ast.dump(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                values[name] = ast.dump(value)
+    return values
 
 
 def _without_live_outputs(cell: Any) -> Any:
@@ -147,21 +196,40 @@ def _pieces(text: str, soup: Any) -> Iterator[Any]:
 
 def _equation(latex: str, *, inline: bool, soup: Any) -> Any:
     import ziamath
+    from ziamath.tex import tex2mml
 
+    drawable = _drawable(latex)
     try:
-        drawing = ziamath.Latex(_drawable(latex), size=_EQUATION_PX, inline=inline)
-        svg, below_baseline = drawing.svg(), drawing.getyofst()
+        if "\\" in tex2mml(drawable):  # commands that it does not know come out as they went in
+            raise ValueError(latex)
+        drawing = ziamath.Latex(drawable, size=_EQUATION_PX, inline=inline)
+        svg, below_baseline = drawing.svgxml(), drawing.getyofst()
     except Exception:  # an equation it cannot draw is shown as its source, as MathJax does
         fallback = soup.new_tag("code")
         fallback.string = latex
         return fallback
+    _trim_left(svg, margin=drawing.margin)
+    encoded = base64.b64encode(ElementTree.tostring(svg)).decode()
     image = soup.new_tag("img")
     image["class"] = "equation" if inline else "equation equation-block"
     image["alt"] = latex
-    image["src"] = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    image["src"] = f"data:image/svg+xml;base64,{encoded}"
+    image["style"] = f"width: {float(svg.attrib['width']) / _TEXT_PX:.3f}em"
     if inline:
-        image["style"] = f"vertical-align: {below_baseline - drawing.margin:.1f}px"
+        image["style"] += f"; vertical-align: {(below_baseline - drawing.margin) / _TEXT_PX:.3f}em"
     return image
+
+
+def _trim_left(svg: ElementTree.Element, *, margin: float) -> None:
+    """Take away room left of the first glyph, which ziamath leaves beside a letter with an accent."""
+    drawn = [part for part in svg if not part.tag.endswith("symbol")]
+    if not drawn or any("x" not in part.attrib for part in drawn):
+        return  # roots and the like, whose extent is not written down
+    left, top, width, height = map(float, svg.attrib["viewBox"].split())
+    stray = min(float(part.attrib["x"]) for part in drawn) - margin - left
+    if stray > 0:
+        svg.attrib["viewBox"] = f"{left + stray:g} {top:g} {width - stray:g} {height:g}"
+        svg.attrib["width"] = f"{width - stray:g}"
 
 
 def _drawable(latex: str) -> str:
@@ -172,7 +240,9 @@ def _drawable(latex: str) -> str:
         if len(re.findall(opening, latex)) == len(re.findall(closing, latex)):
             latex = re.sub(opening, rf"{{\\l{bar}", latex)
             latex = re.sub(closing, rf"\\r{bar}}}", latex)
-    return latex
+    return _UNARY_SIGN.sub(  # in braces it is not spaced like an operator between two terms
+        lambda match: match["words"] or f"{match['before']}{match['space']}{{{match['sign']}}}", latex
+    )
 
 
 def notebook_title(notebook: Any, default: str) -> str:
@@ -194,6 +264,8 @@ def notebook_title(notebook: Any, default: str) -> str:
 def first_figure(notebook: Any, *, width: int = 480) -> bytes | None:
     """A thumbnail of the first picture among a notebook's outputs.
 
+    Of a wide picture, often a row of panels, it shows the left part, which stays readable.
+
     Args:
         notebook: An executed nbformat notebook.
         width: Width in pixels of the thumbnail, at most.
@@ -212,6 +284,9 @@ def first_figure(notebook: Any, *, width: int = 480) -> bytes | None:
                 picture = Image.open(io.BytesIO(base64.b64decode(_text(encoded)))).convert("RGB")
             except (OSError, binascii.Error):
                 continue
+            picture = picture.crop(
+                (0, 0, min(picture.width, round(_PICTURE_RATIO * picture.height)), picture.height)
+            )
             picture.thumbnail((width, 2 * width))
             buffer = io.BytesIO()
             picture.save(buffer, format="PNG", optimize=True)
@@ -223,7 +298,8 @@ def run_index(run: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> str
     """The page that a run opens with.
 
     Args:
-        run: `id`, `profile`, `summary` (one line) and `origin` (one line: commit, versions, device).
+        run: `id` (which names the profile), `summary` (one line) and `origin` (one line: time, commit,
+            versions, device).
         cards: One mapping per notebook: `title`, `status`, `time`, `note`, `page` (relative address
             or None) and `thumbnail` (relative address of a picture, or None).
 
@@ -248,7 +324,7 @@ def run_index(run: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> str
         return f'<a class="card" href="{escape(entry["page"])}">{inner}</a>'
 
     return _INDEX.format(
-        title=escape(f"HEMlets · {run['profile']} · {run['id']}"),
+        title=escape(f"HEMlets · {run['id']}"),
         summary=escape(run["summary"]),
         origin=escape(run["origin"]),
         cards="\n".join(card(entry) for entry in cards),
@@ -276,7 +352,8 @@ header p {{ margin: 0 0 .25rem; color: var(--soft); }}
 .card {{ display: block; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   overflow: hidden; color: inherit; text-decoration: none; }}
 a.card:hover, a.card:focus {{ border-color: #0072b2; box-shadow: 0 2px 12px rgb(0 0 0 / 12%); }}
-.card img, .blank {{ width: 100%; height: 190px; object-fit: contain; background: #fff; display: block; }}
+.card img, .blank {{ display: block; width: 100%; aspect-ratio: 16 / 9; background: #fff;
+  object-fit: cover; object-position: left top; }}
 .blank {{ background: var(--line); opacity: .4; }}
 .text {{ padding: .9rem 1.1rem 1.1rem; border-top: 1px solid var(--line); }}
 h2 {{ font-size: 1.05rem; margin: 0 0 .35rem; }}

@@ -297,14 +297,20 @@ def _save(run: Run) -> None:
     spent = format_seconds(sum((entry["wall_time_s"] for entry in entries.values()), 0.0))
     good = sum(entry["status"] == "ok" for entry in entries.values())
     origin = run.results["provenance"]
-    commit = (origin["git"]["commit"] or "no commit")[:10] + ("*" if origin["git"]["dirty"] else "")
+    commit = f"commit {origin['git']['commit'][:10]}" if origin["git"]["commit"] else "no commit"
+    changed = ", with changes" if origin["git"]["dirty"] else ""
+    began = datetime.fromisoformat(origin["time"])
+    parts = (
+        f"{began.day} {began:%B %Y, %H:%M %Z}",
+        commit + changed,
+        f"torch {origin['packages']['torch']}",
+        origin["device"]["device"],
+    )
+    state = "" if run.ok else f"{run.results['status']}: "
     heading = {
         "id": run.results["id"],
-        "profile": run.results["profile"],
-        "summary": f"{run.results['status']}: {good} of {len(entries)} notebooks ok, {spent}",
-        "origin": " · ".join(
-            [commit, f"torch {origin['packages']['torch']}", origin["device"]["device"], origin["time"]]
-        ),
+        "summary": f"{state}{good} of {len(entries)} notebooks ok, {spent}",
+        "origin": " · ".join(parts),
     }
     cards = [
         {

@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 EPSILON_RATIO = 0.5  # ε_k = 0.5 ‖B_k‖ ('Implementation details'): a part leaves state 0 at 30°
+HALF_A_PEAK = 0.5  # of a Gaussian of height 1: above it a joint is more likely there than not
 UNKNOWN = -100  # the state of a part nobody labelled; PyTorch's own number for "ignore"
 
 
@@ -299,7 +300,9 @@ def decode_triplets(
         triplets: Maps as `encode_triplets` makes them.
         heatmaps: Maps as `render_heatmaps` makes them.
         skeleton, sigma, variant, grid: As in encoding.
-        min_peak: A map that stays below this holds no joint.
+        min_peak: A map that stays below this holds no joint. A joint just outside the crop still leaves
+            the edge of its Gaussian inside, and is then found at the border: encode with the joints
+            that lie in the crop where that matters.
 
     Raises:
         ValueError: If shapes do not fit the skeleton or the variant, or `2s` comes without heatmaps.
@@ -315,6 +318,7 @@ def decode_triplets(
     expected = (triplets.shape[0], skeleton.num_joints, *triplets.shape[3:])
     if heatmaps.shape != expected:
         raise ValueError(f"`heatmaps` must be (B, J, H, W) = {expected}, got {tuple(heatmaps.shape)}")
+    triplets = triplets.to(torch.promote_types(triplets.dtype, torch.float32))
     height, width = triplets.shape[-2:]
     sigma = default_sigma((height, width)) if sigma is None else sigma
     joints, value = peak_2d(heatmaps, grid=grid)
@@ -359,7 +363,7 @@ def _decode_alone(
     beside = values.clone()
     beside[:, :, middle] = 0  # only the child is ever beside the middle
     best, at = beside.max(-1)
-    signed = best >= 0.5  # half a Gaussian's height: more likely there than not
+    signed = best >= HALF_A_PEAK
     child = places.gather(2, at[..., None, None].expand(*at.shape, 1, 2))[:, :, 0]
     empty = values.amax(-1) < min_peak
     states = torch.where(empty, UNKNOWN, torch.where(signed, at - middle, 0))

@@ -44,13 +44,6 @@ __all__ = [
 BLUE, GREEN, VERMILLION, PURPLE, CHARCOAL = "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#222222"
 SIDE_COLOURS = {"left": PURPLE, "right": GREEN, "centre": "#555555"}
 SIDE_MARKERS = {"left": "s", "right": "o", "centre": "D"}
-# Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
-POSE_STYLES = (
-    (CHARCOAL, "-", "solid"),
-    (VERMILLION, "--", "dash"),
-    (BLUE, ":", "dot"),
-    (GREEN, "-.", "dashdot"),
-)
 _DPI = 110
 
 Numbers = Tensor | np.ndarray
@@ -98,8 +91,8 @@ def side_of(joint: str) -> str:
 
 
 def state_label(state: int) -> str:
-    """`+1`, `0`, `-1`, or `?` for a part nobody labelled."""
-    return "?" if state == UNKNOWN else f"{state:+d}" if state else "0"
+    """`+1`, `0`, `−1`, or `?` for a part nobody labelled."""
+    return "?" if state == UNKNOWN else f"{state:+d}".replace("-", "−") if state else "0"
 
 
 def state_colour(state: int) -> str:

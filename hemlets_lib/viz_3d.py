@@ -111,7 +111,7 @@ def pose_3d_figure(
         skeleton: Supplies bones.
         valid: Joints to draw.
     """
-    views = (("as the camera sees it", 0, -90), ("from the side", 5, -5), ("from above", 80, -90))
+    views = (("as the camera sees it", 0, -90), ("from the side", 0, 0), ("from above", 90, -90))
     figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
     for column, (title, elevation, azimuth) in enumerate(views, start=1):
         axes = figure.add_subplot(1, len(views), column, projection="3d")
@@ -153,7 +153,7 @@ def overview_figure(
     draw_image(picture, image, title="(a) the picture")
     draw_image(joints, image, title="(b) where the joints are")
     draw_pose(joints, crop_to_px(joints_crop[:, :2], image.shape[0]), skeleton, valid=as_array(valid_2d))
-    draw_image(maps, image, title="(c) heatmap triplets: nearer, farther, level", grey=True)
+    draw_image(maps, image, title="(c) the heatmap triplets", grey=True)
     count = triplets.shape[1]
     for index in sorted(range(count), key=lambda i: abs(i - count // 2)):  # the middle map first, below
         draw_map(maps, triplets[:, index].amax(0), image.shape[0], colour=state_colour(index - count // 2))
@@ -186,7 +186,8 @@ def pose_widget(
                 if not side or side_of(skeleton.joint_names[child]) == side:
                     path += [parent, child, None]  # None lifts the pen
             x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
-            names = ["" if j is None else skeleton.joint_names[j] for j in path]
+            labels = [joint.replace("_", " ") for joint in skeleton.joint_names]
+            names = ["" if j is None else labels[j] for j in path]
             traces.append(
                 go.Scatter3d(
                     x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
@@ -194,17 +195,19 @@ def pose_widget(
                     line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
                 )
             )  # fmt: skip
-    axis = {"showbackground": False, "gridcolor": "#cccccc", "zerolinecolor": "#cccccc"}
+    axis: dict[str, Any] = {"gridcolor": "#cccccc", "zerolinecolor": "#cccccc", "nticks": 5}
+    axis |= {"showbackground": False, "showspikes": False}
     ranges = [[middle - reach, middle + reach] for middle in centre]
     titles = ("right (mm)", "away (mm)", "up (mm)")
     scene = {
         f"{letter}axis": {**axis, "range": span, "title": {"text": title}}
         for letter, span, title in zip("xyz", ranges, titles, strict=True)
     }
+    view = {"eye": {"x": 0.45, "y": -2.1, "z": 0.4}, "center": {"x": 0, "y": 0, "z": -0.08}}
     layout = go.Layout(
-        scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 0.4, "y": -1.9, "z": 0.35}}},
-        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, legend={"orientation": "h"},
-        template="plotly_white",
+        scene={**scene, "aspectmode": "cube", "camera": view},
+        width=860, height=460, margin={"l": 0, "r": 0, "t": 30, "b": 0}, template="plotly_white",
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
     )  # fmt: skip
     return go.FigureWidget(data=traces, layout=layout)
 

@@ -14,7 +14,7 @@ def test_the_reference_passes(name, capsys):
 @pytest.mark.parametrize("name", EXERCISES)
 def test_an_empty_answer_does_not(name, capsys):
     check(name, lambda *inputs: None)
-    assert "(nothing returned yet)" in capsys.readouterr().out
+    assert f"○ {name}: not tried yet." in capsys.readouterr().out
 
 
 def test_a_wrong_answer_shows_the_case(capsys):

@@ -101,7 +101,7 @@ def test_points_behind_the_camera_are_nan(h36m_camera, joints_cam_mm):
 def test_world_and_camera_are_inverse(joints_cam_mm):
     turn, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
     camera = Camera(
-        torch.ones(2),
+        torch.ones(2, dtype=torch.float64),
         torch.zeros(2),
         rotation=turn,
         position_mm=torch.tensor([1000.0, -4000.0, 1500.0], dtype=torch.float64),
@@ -242,6 +242,15 @@ def test_procrustes_of_a_single_point_is_finite():
     target = torch.randn(2, 5, 3)
     aligned = procrustes(torch.zeros(2, 5, 3), target)
     torch.testing.assert_close(aligned, target.mean(1, keepdim=True).expand_as(target))
+
+
+def test_a_camera_is_of_one_precision():
+    camera = Camera(torch.ones(2, dtype=torch.float64), torch.zeros(2))
+    world = torch.rand(5, 3, dtype=torch.float64)
+    assert camera.world_to_cam(world).dtype == torch.float64
+    assert torch.equal(camera.cam_to_world(camera.world_to_cam(world)), world)
+    with pytest.raises(ValueError, match=r"`rotation` must end in 3 by 3 numbers, got shape \(2, 2\)"):
+        Camera(torch.ones(2), torch.zeros(2), rotation=torch.eye(2))
 
 
 def test_messages():

@@ -18,9 +18,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("console", "ledger", "results", "skeleton"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting"),
-    ("model", "pretrained", "losses", "metrics", "augment", "data"),
-    ("checkpoint",),
-    ("train", "evaluate", "predict"),
+    ("model", "pretrained", "losses", "metrics", "augment", "targets", "data"),
+    ("checkpoint", "tensor_files"),
+    ("train", "evaluate", "prediction"),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
     ("cli",),
 )
@@ -30,7 +30,7 @@ GROUND = {"console", "ledger", "results", "skeleton", "geometry", "heatmaps", "t
 BESIDE = {
     "viz": GROUND,
     "viz_3d": GROUND | {"viz"},
-    "explorers": GROUND | {"viz", "viz_3d", "data", "predict"},
+    "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,
 }
 ONLY_IN = {
@@ -148,5 +148,5 @@ def test_the_reader_of_imports(source, expected):
 
 def test_the_order():
     assert allowed("losses", "triplets") and not allowed("triplets", "losses")
-    assert allowed("explorers", "predict") and not allowed("predict", "explorers")
+    assert allowed("explorers", "prediction") and not allowed("prediction", "explorers")
     assert not allowed("viz", "model") and allowed("cli", "viz")

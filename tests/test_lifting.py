@@ -100,8 +100,40 @@ def test_lifting_real_motion_beats_laying_it_flat(real_samples):
             crop[..., :2], polarity(joints, HEMLETS18), part_lengths(joints, HEMLETS18), skeleton=HEMLETS18
         )
         lifted = pose.joints_root_rel_mm
-        flat = lifted * torch.tensor([1.0, 1.0, 0.0])
+        flat = pose.flat_root_rel_mm
         lifted_mm, flat_mm = (
             mpjpe(predicted=p, target=joints, valid=pose.valid).mean() for p in (lifted, flat)
         )
         assert lifted_mm < 0.85 * flat_mm, path.name
+
+
+def test_what_is_not_known_does_not_spread():
+    """One NaN length or joint costs the joints beyond it and no others."""
+    joints = torch.rand(1, 18, 2, dtype=torch.float64) * 0.8 - 0.4
+    lengths = torch.full((1, 14), 300.0, dtype=torch.float64)
+    whole = lift(joints, torch.ones(1, 14, dtype=torch.long), lengths, skeleton=HEMLETS18)
+    upper_arm = HEMLETS18.part_names.index(("left_shoulder", "left_elbow"))
+    gappy = lengths.clone()
+    gappy[0, upper_arm] = torch.nan
+    scale = whole.mm_per_crop
+    states = torch.ones(1, 14, dtype=torch.long)
+    pose = lift(joints, states, gappy, skeleton=HEMLETS18, mm_per_crop=scale)
+    lost = {HEMLETS18.joint_names[j] for j in (whole.valid & ~pose.valid)[0].nonzero()[:, 0]}
+    assert lost == {"left_elbow", "left_wrist"}
+    torch.testing.assert_close(pose.joints_root_rel_mm[pose.valid], whole.joints_root_rel_mm[pose.valid])
+    joints[0, HEMLETS18.index("right_ankle")] = torch.nan
+    pose = lift(joints, states, lengths, skeleton=HEMLETS18)
+    assert pose.joints_root_rel_mm.isfinite().all()
+    assert pose.mm_per_crop.isfinite().all()
+    lost = (whole.valid & ~pose.valid)[0].nonzero()[:, 0].tolist()
+    assert lost == [HEMLETS18.index("right_ankle")]
+
+
+def test_flat_keeps_the_plane_and_drops_the_depth(skeleton3):
+    pose = lift(
+        torch.tensor([[[0.0, 0.0], [0.4, 0.0], [0.4, 0.24]]]), torch.tensor([[1, -1]]),
+        torch.tensor([500.0, 300.0]), skeleton=skeleton3,
+    )  # fmt: skip
+    assert pose.joints_root_rel_mm[..., 2].abs().max() > 0
+    assert pose.flat_root_rel_mm[..., 2].abs().max() == 0
+    assert torch.equal(pose.flat_root_rel_mm[..., :2], pose.joints_root_rel_mm[..., :2])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
@@ -66,6 +68,44 @@ def test_bars_grow_with_what_they_enclose_only(latex, drawn):
     assert _drawable(latex) == drawn
 
 
+@pytest.mark.parametrize(
+    ("latex", "drawn"),
+    [
+        (r"-1", r"{-}1"),
+        (r"z < -\epsilon", r"z < {-}\epsilon"),
+        (r"(240, 100, -150)", r"(240, 100, {-}150)"),
+        (r"r = \pm 1", r"r = {\pm} 1"),
+        (r"T^{-1} - T^{+}", r"T^{{-}1} - T^{+}"),
+        (
+            r"\begin{cases} +1 & -a \\ -1 & b \end{cases}",
+            r"\begin{cases} {+}1 & {-}a \\ {-}1 & b \end{cases}",
+        ),
+        (r"a =\; -b", r"a =\; {-}b"),
+        (r"a\,-b", r"a\,-b"),  # the comma is part of a space
+        (r"n_\text{in} - 1 + \text{(-2)}", r"n_\text{in} - 1 + \text{(-2)}"),
+        (r"a \\[-2pt] b \hspace{-1em} c", r"a \\[-2pt] b \hspace{-1em} c"),
+        (r"{-}1 \in (-1, 1)", r"{-}1 \in ({-}1, 1)"),
+    ],
+)
+def test_signs_without_a_left_hand_side_stand_close(latex, drawn):
+    assert _drawable(latex) == drawn
+
+
+@pytest.mark.parametrize("accented", [r"\hat x", r"\widehat{x}", r"\hat{\mathbf T}"])
+def test_nothing_is_drawn_far_from_the_left_edge(accented):
+    (image,) = page_of(new_markdown_cell(f"of ${accented}$")).select("img.equation")
+    svg = ElementTree.fromstring(base64.b64decode(image["src"].partition(",")[2]))
+    left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+    first = min(float(part.attrib["x"]) for part in svg if "x" in part.attrib)
+    assert left == pytest.approx(first - 1.0, abs=0.01)  # the margin
+    assert width == pytest.approx(float(svg.attrib["width"]))
+
+
+def test_equations_grow_with_the_text_around_them():
+    for image in page_of(new_markdown_cell("# The map $x$\n\nof $\\frac12$")).select("img.equation"):
+        assert re.fullmatch(r"width: [\d.]+em; vertical-align: -?[\d.]+em", image["style"])
+
+
 def test_code_and_money_stay_text():
     page = page_of(new_markdown_cell("`$x$` costs \\$5\n\n```\n$y$ and $z$\n```"), new_code_cell("a = '$x$'"))
     assert not page.select("img.equation")
@@ -73,7 +113,43 @@ def test_code_and_money_stay_text():
 
 def test_what_cannot_be_drawn_is_shown_as_source():
     page = page_of(new_markdown_cell(r"$\frac{1}{$ and $x$"))
-    assert len(page.select("img.equation")) <= 2 and "and" in page.text
+    paragraph = page.select_one(".jp-RenderedMarkdown p")
+    assert [code.text for code in paragraph.select("code")] == [r"\frac{1}{"]
+    assert [image["alt"] for image in paragraph.select("img.equation")] == ["x"]
+    assert paragraph.text == r"\frac{1}{ and "
+
+
+@pytest.mark.parametrize("latex", [r"\frobnicate x", r"a_{\frobnicate}", r"\text{a\frobnicate b}"])
+def test_unknown_commands_are_shown_as_source(latex):
+    page = page_of(new_markdown_cell(f"see ${latex}$ there"))
+    assert not page.select("img.equation")
+    assert [code.text for code in page.select(".jp-RenderedMarkdown code")] == [latex]
+
+
+@pytest.mark.parametrize(
+    ("injected", "shown"),
+    [
+        ('profile = "laptop"', False),
+        ("profile = 'laptop'\nsteps = -3", False),
+        ('profile = "smoke"', True),
+        ('profile = "laptop"\nsteps = 3', True),
+        ('profile = "laptop"\nother = 1', True),
+    ],
+)
+def test_injected_parameters_are_shown_where_they_differ(injected, shown):
+    defaults = 'profile = "laptop"  # how much\nsteps: int = -3'
+    notebook = new_notebook(
+        cells=[
+            new_code_cell(defaults, metadata={"tags": ["parameters"]}),
+            new_code_cell("# Parameters\n" + injected, metadata={"tags": ["injected-parameters"]}),
+            new_code_cell("after = 1"),
+        ]
+    )
+    page = BeautifulSoup(to_html(notebook, title="T"), "html.parser")
+    assert ("# Parameters" in page.text) == shown
+    assert ("in place of the defaults" in page.text) == shown
+    assert "how much" in page.text and "after = 1" in page.text
+    assert len(notebook.cells) == 3
 
 
 def test_a_widget_leaves_its_picture_and_its_words():
@@ -122,8 +198,21 @@ def test_title_and_first_figure():
     assert first_figure(new_notebook()) is None
 
 
+def test_a_wide_figure_keeps_its_left_part():
+    buffer = io.BytesIO()
+    wide = Image.new("RGB", (800, 90), "red")
+    wide.paste("blue", (0, 0, 160, 90))
+    wide.save(buffer, format="PNG")
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode()}
+    cell = new_code_cell("f", outputs=[new_output("display_data", data)])
+    thumbnail = first_figure(new_notebook(cells=[cell]), width=80)
+    assert thumbnail is not None
+    picture = Image.open(io.BytesIO(thumbnail))
+    assert picture.size == (80, 45) and picture.getpixel((79, 44)) == (0, 0, 255)
+
+
 def test_index_escapes_what_notebooks_say():
-    heading = {"id": "1", "profile": "smoke", "summary": "1 of 1", "origin": "abc"}
+    heading = {"id": "1-smoke", "summary": "1 of 1", "origin": "abc"}
     card = {"title": "<b>", "status": "failed", "time": "1 s", "note": "a & b", "page": "html/a.html"}
     page = run_index(heading, [{**card, "thumbnail": None}])
     assert "&lt;b&gt;" in page and "a &amp; b" in page and 'href="html/a.html"' in page

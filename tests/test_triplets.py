@@ -239,6 +239,18 @@ def test_real_frames_return_every_polarity_and_joint(real_samples):
             assert (decoded.joints_crop - crop[..., :2])[inside].abs().max() * 64 < 0.5
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_maps_are_decoded_in_full(dtype):
+    """What autocast puts out is rounded; reading it must not round once more."""
+    joints, states = spread_pose(4).float(), torch.randint(-1, 2, (4, 14))
+    maps = encode_triplets(joints, states, skeleton=HEMLETS18, size=64).to(dtype)
+    heatmaps = render_heatmaps(joints, size=64).to(dtype)
+    decoded = decode_triplets(maps, heatmaps, skeleton=HEMLETS18)
+    assert decoded.joints_crop.dtype == torch.float32
+    assert torch.equal(decoded.states, states)
+    assert (decoded.joints_crop - joints[..., :2]).abs().max() * 64 < 0.05
+
+
 def test_encoding_compiles_without_graph_breaks():
     joints, states = spread_pose(2).float(), torch.randint(-1, 2, (2, 14))
 

@@ -36,7 +36,7 @@ def pose():
 
 def test_names_and_states_have_words_and_colours():
     assert [side_of(name) for name in ("left_hip", "right_hip", "head")] == ["left", "right", "centre"]
-    assert [state_label(state) for state in (-2, -1, 0, 1, UNKNOWN)] == ["-2", "-1", "0", "+1", "?"]
+    assert [state_label(state) for state in (-2, -1, 0, 1, UNKNOWN)] == ["−2", "−1", "0", "+1", "?"]
     assert len({state_colour(state) for state in (-1, 0, 1, UNKNOWN)}) == 4
     assert not set(SIDE_COLOURS.values()) & {state_colour(state) for state in (-1, 0, 1)}
 

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageOps
 
+from hemlets_lib.data.images import read_image
 from hemlets_lib.data.sample import joints_box
 from hemlets_lib.skeleton import HEMLETS18, MPII16, Skeleton
 
@@ -87,20 +87,12 @@ class Photo:
         """The picture as RGB, turned as its EXIF orientation says; transparency becomes white.
 
         Raises:
-            PhotoError: If the file is damaged or no picture.
+            PhotoError: If the file is missing, damaged or no picture.
         """
         try:
-            with Image.open(self.image_path) as opened:
-                image = ImageOps.exif_transpose(opened)
-                if image.mode.startswith("I"):  # 16-bit grey; PIL would clip it at 255
-                    image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
-                if image.has_transparency_data:
-                    image = image.convert("RGBA")
-                    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-                    image = Image.alpha_composite(white, image)
-                return np.array(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: a broken PNG
-            raise PhotoError(f"{self.image_path}: expected a picture, got: {error}.") from error
+            return read_image(self.image_path)
+        except (OSError, ValueError) as error:
+            raise PhotoError(str(error)) from error
 
 
 def read_photos(root: str | Path) -> list[Photo]:

@@ -136,14 +136,7 @@ class ShippedSamples:
     def __getitem__(self, index: int) -> Sample:
         from hemlets_lib.data.synthetic import render_sample
 
-        options = vars(self._scenes[index])
-        return render_sample(
-            options["subject"], options["action"], size=SAMPLES_SIZE, **_without_names(options)
-        )
-
-
-def _without_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in ("subject", "action")}
+        return render_sample(**vars(self._scenes[index]), size=SAMPLES_SIZE)
 
 
 def find_samples() -> Path:
@@ -267,18 +260,28 @@ def sample_from_photo(photo: Photo, size: int = SAMPLES_SIZE) -> Sample:
     )
 
 
-def load_samples(photos_dir: str | Path | None = None, *, size: int = SAMPLES_SIZE) -> list[Sample]:
+def load_samples(
+    photos_dir: str | Path | None = None, *, size: int = SAMPLES_SIZE, with_depth: bool = False
+) -> list[Sample]:
     """The shipped samples; or, where a folder of labelled photographs is given, those.
 
     Args:
         photos_dir: A folder that `read_photos` understands.
         size: Side of the crops in pixels.
+        with_depth: Leave out photographs without 3D joints. If none is left, a line says so and the
+            shipped samples stand in.
 
     Raises:
         FileNotFoundError: If the shipped samples are nowhere.
         ValueError: If samples or photographs are damaged.
     """
     if photos_dir is not None:
-        return [sample_from_photo(photo, size) for photo in read_photos(photos_dir)]
+        samples = [sample_from_photo(photo, size) for photo in read_photos(photos_dir)]
+        chosen = [sample for sample in samples if sample.depth_valid.any() or not with_depth]
+        if chosen:
+            return chosen
+        print(
+            f"{photos_dir}: none of {len(samples)} photographs has 3D joints; the shipped samples stand in."
+        )
     shipped = ShardDataset(find_samples())
     return [resize_sample(shipped[index], size) for index in range(len(shipped))]

@@ -5,7 +5,8 @@ picture is drawn directly as the square crop about the person, and every label i
 determined by integers (seed and sample number), never by order, worker or machine.
 
 World space: millimetres, z up, floor z = 0; people act about the origin. Only 'Human3.6M-like': no
-picture, motion or statistic of the real data set is in here, only the cameras' published calibration.
+picture or motion of the real data set is in here. Two things come from what is published about it: the
+cameras' calibration, and the bone lengths of S1, S5, S7 and S8, rounded to millimetres (`motion.body`).
 """
 
 from __future__ import annotations

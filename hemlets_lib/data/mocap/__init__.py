@@ -3,6 +3,13 @@
 `rig` is what the two formats share, `asf` and `bvh` parse them, `readers` finds the 18 joints.
 """
 
-from hemlets_lib.data.mocap.readers import CMU_CAPTURE_FPS, MocapError, read_amc, read_bvh, read_mocap
+from hemlets_lib.data.mocap.readers import (
+    CMU_CAPTURE_FPS,
+    MocapError,
+    find_mocap,
+    read_amc,
+    read_bvh,
+    read_mocap,
+)
 
-__all__ = ["CMU_CAPTURE_FPS", "MocapError", "read_amc", "read_bvh", "read_mocap"]
+__all__ = ["CMU_CAPTURE_FPS", "MocapError", "find_mocap", "read_amc", "read_bvh", "read_mocap"]

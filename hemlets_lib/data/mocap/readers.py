@@ -35,7 +35,15 @@ from hemlets_lib.data.mocap.rig import MocapError, Rig
 from hemlets_lib.data.motion import Take
 from hemlets_lib.skeleton import HEMLETS18
 
-__all__ = ["CMU_CAPTURE_FPS", "NOSE_FORWARD_MM", "MocapError", "read_amc", "read_bvh", "read_mocap"]
+__all__ = [
+    "CMU_CAPTURE_FPS",
+    "NOSE_FORWARD_MM",
+    "MocapError",
+    "find_mocap",
+    "read_amc",
+    "read_bvh",
+    "read_mocap",
+]
 
 CMU_CAPTURE_FPS = 120.0
 # In Human3.6M the nose lies half way up the neck-head line and 48-94 mm in front of it (four frames).
@@ -89,6 +97,18 @@ _BVH_LIMBS: Mapping[str, str] = {
     "elbow": "ForeArm",
     "wrist": "Hand",
 }
+
+
+def find_mocap(folder: str | Path) -> list[Path]:
+    """The motion capture files in a folder and below it, in order of their names.
+
+    Raises:
+        MocapError: If there is none.
+    """
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".amc", ".bvh"))
+    if not found:
+        raise MocapError(f"{folder}: expected .amc or .bvh files there or below, found none.")
+    return found
 
 
 def read_mocap(path: str | Path) -> Take:

@@ -2,8 +2,8 @@
 
 A rig has a rest pose, in which nothing is rotated, and for every frame the rotation and the place of
 every bone. A point of the rest pose that is fixed to a bone is carried along by it; all joints of
-the skeleton are such points (`mocap.py` says which). Lengths are in the file's own unit and axes
-are the file's own: units and "up" are settled once, in `mocap.py`.
+the skeleton are such points (`readers.py` says which). Lengths are in the file's own unit and axes
+are the file's own: units and "up" are settled once, in `readers.py`.
 """
 
 from __future__ import annotations

@@ -139,16 +139,16 @@ def sitting_down(puppet: Puppet, signals: Signals) -> Props:
     look_about(puppet, signals, pitch=0.2, roam=0.5)
     alike = signals.keys(0, 1) < 0.6
     habit = [1.0, 0.7, 0.8, 0.5, 0.4]
-    on_knee, behind_back, lap, beside, talking = range(5)
+    on_knee, behind, lap, beside, talking = range(5)
     both = signals.picks(habit)
     standing = moves.blend(np.isin(ways, way("standing")).astype(float))[:, None]
     for side in SIDES:
         own = np.where(alike, both, signals.picks(habit))
         upright = np.isin(ways, way("kneeling", "squatting", "standing"))
-        own[upright & np.isin(own, [behind_back, beside])] = on_knee
+        own[upright & np.isin(own, [behind, beside])] = on_knee
         own[np.isin(ways, way("knees up")) & (own == lap)] = on_knee
-        own[np.isin(ways, way("stretched")) & (own == lap)] = behind_back
-        own[np.isin(ways, way("reclining")) & (own != talking)] = behind_back
+        own[np.isin(ways, way("stretched")) & (own == lap)] = behind
+        own[np.isin(ways, way("reclining")) & (own != talking)] = behind
         hang = puppet.hanging(side, flexion=0.1, abduction=0.15)
         knee = puppet.on_thigh(side, fraction=0.9, lift_mm=80.0), signals.uniform(0.0, 0.4)
         in_both = in_lap(puppet, signals, side)

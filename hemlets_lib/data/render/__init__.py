@@ -4,13 +4,12 @@
 flesh and cloth, `tubes` rings into triangles, `raster` triangles into pixels; `person` is the way in.
 """
 
-from hemlets_lib.data.render.appearance import OUTFITS, Appearance, Prop
+from hemlets_lib.data.render.appearance import Appearance, Prop
 from hemlets_lib.data.render.backdrops import BackdropKind, backdrop
 from hemlets_lib.data.render.person import LIGHT_DIRECTION, Floor, render_person
 
 __all__ = [
     "LIGHT_DIRECTION",
-    "OUTFITS",
     "Appearance",
     "BackdropKind",
     "Floor",

@@ -7,14 +7,14 @@ sides apart. Colours are sRGB triples of whole numbers in 0 ... 255.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Real
 
-__all__ = ["OUTFITS", "Appearance", "HairStyle", "Prop", "Rgb", "TopPattern"]
+__all__ = ["Appearance", "HairStyle", "Prop", "Rgb", "TopPattern"]
 
 Rgb = tuple[int, int, int]
 HairStyle = Literal["bald", "short", "bun", "long"]
@@ -215,49 +215,3 @@ _SHOES: tuple[Rgb, ...] = (
     (150, 48, 46),
     (120, 120, 122),
 )
-
-OUTFITS: Mapping[str, Appearance] = MappingProxyType(
-    {
-        "S1": Appearance(
-            skin=(208, 158, 130), hair=(44, 32, 28), top=(70, 52, 66), bottoms=(52, 62, 138),
-            shoes=(52, 50, 48), socks=(208, 158, 130), sleeve=0.2, trouser_length=0.27, hair_style="bun",
-            girth=0.97, bust=0.6, hip_breadth=1.1, looseness=0.25, neckline=0.2,
-        ),
-        "S5": Appearance(
-            skin=(222, 176, 148), hair=(30, 26, 30), top=(44, 92, 122), bottoms=(40, 40, 48),
-            shoes=(86, 66, 50), socks=(222, 176, 148), sleeve=0.0, trouser_length=0.5, hair_style="long",
-            girth=0.93, bust=0.5, hip_breadth=1.05, looseness=0.1, neckline=0.7,
-        ),
-        "S6": Appearance(
-            skin=(196, 142, 112), hair=(120, 84, 50), top=(92, 128, 74), top_detail=(216, 214, 190),
-            pattern="stripes", bottoms=(126, 116, 94), shoes=(96, 64, 44), socks=(70, 66, 60), sleeve=0.97,
-            trouser_length=0.97, girth=1.05, looseness=0.6, neckline=0.0, beard=True,
-        ),
-        "S7": Appearance(
-            skin=(214, 162, 130), hair=(34, 28, 26), top=(196, 44, 40), bottoms=(36, 110, 92),
-            shoes=(116, 40, 44), soles=(226, 224, 220), socks=(214, 162, 130), sleeve=0.0,
-            trouser_length=0.46, hair_style="bun", girth=0.96, bust=0.7, hip_breadth=1.06, looseness=0.2,
-            neckline=0.9,
-        ),
-        "S8": Appearance(
-            skin=(200, 150, 122), hair=(36, 30, 28), top=(206, 204, 206), top_detail=(70, 72, 84),
-            pattern="panel", bottoms=(34, 36, 50), shoes=(36, 36, 38), socks=(34, 34, 36), sleeve=0.24,
-            trouser_length=0.33, girth=1.0, looseness=0.35, neckline=0.1,
-        ),
-        "S9": Appearance(
-            skin=(150, 102, 74), hair=(26, 22, 22), top=(222, 168, 52), top_detail=(48, 46, 58),
-            pattern="band", bottoms=(64, 82, 118), shoes=(222, 220, 214), socks=(222, 220, 214),
-            sleeve=0.68, trouser_length=0.97, hair_style="bald", girth=1.14, looseness=0.5, neckline=0.05,
-            beard=True,
-        ),
-        "S11": Appearance(
-            skin=(228, 186, 160), hair=(176, 138, 84), top=(122, 84, 150), top_detail=(228, 206, 224),
-            pattern="yoke", bottoms=(152, 150, 148), shoes=(58, 74, 112), soles=(232, 230, 226),
-            socks=(150, 60, 70), sleeve=0.3, trouser_length=0.72, girth=0.9, looseness=0.7, neckline=0.4,
-        ),
-    }
-)  # fmt: skip
-"""One fixed outfit for each Human3.6M subject; the two test subjects (S9, S11) resemble no
-training subject."""
-
-assert {field.name for field in fields(Appearance)} >= {*_RANGES, *_COLOURS}

@@ -12,9 +12,10 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from hemlets_lib.results import package_versions, write_json
 
 __all__ = [
     "LOCK_NAME",
@@ -40,16 +41,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def write_manifest(
     root: Path,
     *,
@@ -70,22 +61,20 @@ def write_manifest(
     Returns:
         What was written.
     """
+    packages = {name: found for name, found in package_versions(_PACKAGES).items() if found}
     manifest = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "complete": complete,
         "num_rows": num_rows,
         "identity": identity,
-        "versions": _versions(),
+        "versions": {"python": platform.python_version(), **packages},
         "shards": list(shards),
     }
     path = root / MANIFEST_NAME
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(manifest, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_json(path, manifest)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())  # without its manifest, hours of finished shards would not be trusted
     return manifest
 
 

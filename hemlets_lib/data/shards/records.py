@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -69,8 +70,8 @@ def make_features(*, joints: int, parts: int) -> Any:
         "affine": numbers(6),
         "camera": numbers(_CAMERA_NUMBERS),
     }
-    for name, item in Meta.__dataclass_fields__.items():
-        columns[name] = Value(_META_TYPES[str(item.type)])
+    for field in fields(Meta):
+        columns[field.name] = Value(_META_TYPES[str(field.type)])
     return Features(columns)
 
 
@@ -103,7 +104,7 @@ def sample_to_record(sample: Sample, encoding: Mapping[str, Any]) -> dict[str, A
     }
     for name in ("joints_crop", "joint_valid", "depth_valid", "part_states", "affine"):
         record[name] = getattr(sample, name).flatten().numpy()
-    return record | {name: getattr(sample.meta, name) for name in Meta.__dataclass_fields__}
+    return record | {field.name: getattr(sample.meta, field.name) for field in fields(Meta)}
 
 
 def sample_from_record(record: Mapping[str, Any], *, name: str) -> Sample:
@@ -124,9 +125,9 @@ def sample_from_record(record: Mapping[str, Any], *, name: str) -> Sample:
     if record["camera"] is not None:
         numbers, at = floats("camera", -1), 0
         values = {}
-        for field, shape in _CAMERA_FIELDS.items():
+        for part, shape in _CAMERA_FIELDS.items():
             count = torch.Size(shape).numel()
-            values[field] = numbers[at : at + count].reshape(shape)
+            values[part] = numbers[at : at + count].reshape(shape)
             at += count
         camera = Camera(**values)
     return Sample(
@@ -136,7 +137,7 @@ def sample_from_record(record: Mapping[str, Any], *, name: str) -> Sample:
         depth_valid=torch.tensor(record["depth_valid"], dtype=torch.bool),
         part_states=torch.tensor(record["part_states"], dtype=torch.int64),
         affine=floats("affine", 2, 3),
-        meta=Meta(**{name: record[name] for name in Meta.__dataclass_fields__}),
+        meta=Meta(**{field.name: record[field.name] for field in fields(Meta)}),
         camera=camera,
         joints_cam_mm=None if record["joints_cam_mm"] is None else floats("joints_cam_mm", -1, 3),
     )
