@@ -133,4 +133,27 @@ LEDGER: tuple[Entry, ...] = (
         "data.sample",
         "margin",
     ),
+    Entry(
+        "strength of the colour distortions",
+        "'Color distortions', without numbers.",
+        "Brightness, contrast and saturation within ±20 %, each channel's gain within ±10 %.",
+        "Common in this field.",
+        "augment",
+        "brightness",
+    ),
+    Entry(
+        "joints that augmentation moves out of the crop",
+        "Nothing.",
+        "They stay labels: x and y are drawn to the border, depth is learnt.",
+        "The L1 norm pulls no harder for a joint far off.",
+        "targets",
+        "only_in_crop",
+    ),
+    Entry(
+        "5s-HEM and labels of depth order",
+        "Nothing.",
+        "Only parts whose ends are known in space are supervised.",
+        "A label of ±1 may be ±2; the zeros alone would teach that all parts are level.",
+        "targets",
+    ),
 )
