@@ -1,0 +1,8 @@
+"""Samples on disk: one indexed format for every source.
+
+`records` is a sample as a row, `manifest` what a folder holds, `dataset` builds, checks and reads.
+"""
+
+from hemlets_lib.data.shards.dataset import ShardCheck, ShardDataset, build_shards, verify_shards
+
+__all__ = ["ShardCheck", "ShardDataset", "build_shards", "verify_shards"]
