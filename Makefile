@@ -37,8 +37,9 @@ test: setup  ## lint, types, tests, and every notebook executed
 lint: setup  ## lint and types only
 	@$(VENV_PYTHON) tools/run_checks.py --lint
 
-lab: setup  ## open JupyterLab on the notebooks
-	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks
+lab: setup  ## open JupyterLab on the notebooks; LAB_ARGS="--no-browser --port 9000" for more
+	@echo "Opening JupyterLab on notebooks/ (Ctrl-C twice ends it)"
+	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(LAB_ARGS)
 
 clean:  ## remove .venv and caches; runs/ and shards/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache hemlets.egg-info

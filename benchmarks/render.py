@@ -1,9 +1,11 @@
-"""Pictures per second of the renderer, on one thread and on all cores.
+"""Pictures per second of the renderer, on one thread and on all cores, and of what stands around it.
 
     python benchmarks/render.py --seconds 4 --output benchmarks/results/render.json
 
-Poses turn and swing, outfits change and each picture has a floor shadow; backgrounds are made once,
-as their cost is listed by itself. Prints a table and one line of JSON.
+"person": poses turn and swing, outfits change and each picture has a floor shadow; backgrounds are made
+once, as their cost is listed by itself. "whole sample": all that `SyntheticDataset` does for one of its
+samples, that is motion, backdrop, person and labels. "JPEG": its picture encoded as shards store it.
+Prints a table and one line of JSON.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numba
 import numpy as np
+import torch
 
-from hemlets_lib.data.render import OUTFITS, backdrop, render_person
+from hemlets_lib.data.images import encode_jpeg
+from hemlets_lib.data.motion import SUBJECTS
+from hemlets_lib.data.render import backdrop, render_person
+from hemlets_lib.data.shards.dataset import JPEG_QUALITY
+from hemlets_lib.data.synthetic import SyntheticDataset
+from hemlets_lib.results import provenance, write_json
 
 SIZES_PX = (128, 256)
 NUM_POSES = 32
@@ -64,7 +70,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="also write the JSON here")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    poses, outfits = [swinging_person(i) for i in range(NUM_POSES)], list(OUTFITS.values())
+    torch.set_num_threads(1)  # as in the workers that build shards; the threads here are the parallelism
+    poses = [swinging_person(i) for i in range(NUM_POSES)]
+    outfits = [subject.appearance for subject in SUBJECTS.values()]
     rates: dict[str, float] = {}
     for side in SIZES_PX:
         background = backdrop("studio", np.random.default_rng([side]), (side, side))
@@ -90,22 +98,29 @@ def main() -> None:
             seconds=arguments.seconds / 4,
             threads=1,
         )
+    for side in SIZES_PX:
+        samples = SyntheticDataset(2 * NUM_POSES, size=side)
+        pictures = [samples[i].image for i in range(NUM_POSES)]
+        rates[f"whole sample, {side} px, 1 threads"] = rate(
+            lambda i, samples=samples: samples[i], seconds=arguments.seconds, threads=1
+        )
+        rates[f"JPEG, {side} px, 1 threads"] = rate(
+            lambda i, pictures=pictures: encode_jpeg(pictures[i % NUM_POSES], quality=JPEG_QUALITY),
+            seconds=arguments.seconds / 4,
+            threads=1,
+        )
     print(f"{'what':40} {'per second':>10}")
     for name, value in rates.items():
         print(f"{name:40} {value:10.0f}")
     result = {
         "benchmark": "render",
         "images_per_second": {name: round(value, 1) for name, value in rates.items()},
-        "cores": cores,
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
+        **provenance(Path(__file__).parent),
     }
     print(json.dumps(result))
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+        write_json(arguments.output, result)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -26,8 +27,6 @@ app = typer.Typer(
 data = typer.Typer(help="Make and check samples and shards.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
-_MOCAP_SUFFIXES = (".amc", ".bvh")
-_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 _DEMO_NOTEBOOKS = ("00", "01", "02", "03")
 _OWN_DATA_NOTEBOOK = "10"
 
@@ -64,7 +63,8 @@ def demo(
         Path | None, typer.Option(help="Folder of motion capture (.amc with its .asf, or .bvh).")
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of photographs (.jpg, .png), with or without annotations.")
+        Path | None,
+        typer.Option(help="Folder of photographs with an annotations.json, there or one folder below."),
     ] = None,
     profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.laptop,
     notebooks_dir: NotebooksDir = None,
@@ -75,9 +75,9 @@ def demo(
 
     parameters: dict[str, object] = {}
     if mocap is not None:
-        parameters["mocap_dir"] = _folder_with(mocap, _MOCAP_SUFFIXES, "--mocap")
+        parameters["mocap_dir"] = _folder_with(mocap, ("*.amc", "*.bvh"), "--mocap")
     if photos is not None:
-        parameters["photos_dir"] = _folder_with(photos, _PHOTO_SUFFIXES, "--photos")
+        parameters["photos_dir"] = _folder_with(photos, ("annotations.json",), "--photos")
     only = [*_DEMO_NOTEBOOKS, _OWN_DATA_NOTEBOOK] if parameters else list(_DEMO_NOTEBOOKS)
     material = " and ".join(str(folder) for folder in parameters.values()) or "the embedded samples"
     console.print(f"Notebooks {', '.join(only)} on {material}, profile {profile.value}:")
@@ -92,7 +92,7 @@ def demo(
 
 @app.command(
     epilog="Example:  hemlets notebooks --profile smoke --only 01,03\n\n"
-    "Example:  hemlets notebooks --param seed=3\n\nExample:  hemlets notebooks --resume latest"
+    "Example:  hemlets notebooks --param sample_index=3\n\nExample:  hemlets notebooks --resume latest"
 )
 def notebooks(
     profile: Annotated[
@@ -146,7 +146,10 @@ def doctor() -> None:
     epilog="Example:  hemlets data build --n 30000 --split train --out shards/train\n\nRun again to resume.",
 )
 def data_build(
-    out: Annotated[Path, typer.Option(help="Folder for the shards; made if missing.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the shards; made if missing.", show_default="shards/<split>"),
+    ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="How many samples.")] = 30000,
     split: Annotated[Split, typer.Option(help="Whose bodies and clothes.")] = Split.train,
     size: Annotated[int, typer.Option(min=16, help="Side of the pictures, pixels.")] = 128,
@@ -160,6 +163,7 @@ def data_build(
     from hemlets_lib.data.shards import build_shards
     from hemlets_lib.data.synthetic import SyntheticDataset
 
+    out = out or Path("shards", split.value)
     source = SyntheticDataset(n, split=split.value, seed=seed, size=size)
     build_shards(out, source, workers=workers)
     console.print(f"{n} samples in {out}. Check them with `hemlets data verify {out}`.")
@@ -240,13 +244,15 @@ def _assignments(entries: list[str]) -> dict[str, object]:
     return values
 
 
-def _folder_with(folder: Path, suffixes: tuple[str, ...], option: str) -> Path:
+def _folder_with(folder: Path, patterns: tuple[str, ...], option: str) -> Path:
+    """The folder, absolute, if a file below it has one of the names wanted (in either case)."""
     folder = folder.expanduser().resolve()
-    wanted = ", ".join(suffixes)
+    wanted = " or ".join(patterns)
     if not folder.is_dir():
-        raise typer.BadParameter(f"expected a folder with {wanted} files, got {folder}.", param_hint=option)
-    if not any(path.suffix.lower() in suffixes for path in folder.rglob("*")):
-        raise typer.BadParameter(f"no {wanted} file in {folder} or below.", param_hint=option)
+        raise typer.BadParameter(f"expected a folder with {wanted}, got {folder}.", param_hint=option)
+    names = (path.name.lower() for path in folder.rglob("*"))
+    if not any(fnmatch(name, pattern) for name in names for pattern in patterns):
+        raise typer.BadParameter(f"no {wanted} in {folder} or below.", param_hint=option)
     return folder
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from hemlets_lib.console import console
 from hemlets_lib.results import device_summary
 
-__all__ = ["Finding", "examine", "find_browser", "print_report"]
+__all__ = ["BROWSERS", "Finding", "examine", "find_browser", "print_report"]
 
 _INSTALL = f'"{sys.executable}" -m pip install -e ".[all]"'
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""Executables that the browser tests may use, best first."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def find_browser() -> str | None:
     Returns:
         Its path, or None.
     """
-    return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def _browser() -> Finding:

@@ -221,8 +221,8 @@ def _equation(latex: str, *, inline: bool, soup: Any) -> Any:
 
 
 def _trim_left(svg: ElementTree.Element, *, margin: float) -> None:
-    """Take away room left of the first glyph, which ziamath leaves beside a letter with an accent."""
-    drawn = [part for part in svg if not part.tag.endswith("symbol")]
+    """Take away room left of the first glyph, which ziamath leaves beside accents and names like "ln"."""
+    drawn = [part for part in svg if not part.tag.endswith("symbol") and part.get("width") != "0"]
     if not drawn or any("x" not in part.attrib for part in drawn):
         return  # roots and the like, whose extent is not written down
     left, top, width, height = map(float, svg.attrib["viewBox"].split())

@@ -279,9 +279,12 @@ def execute(
         status, error = "failed", _failing_cell(failure)
     except CellTimeoutError:
         cell_limit = cell_timeout_s is not None and time.monotonic() - started < timeout_s
-        limit = f"cell limit, {cell_timeout_s:g} s" if cell_limit else f"notebook limit, {timeout_s:g} s"
+        if cell_limit:
+            limit, option = f"cell limit, {cell_timeout_s:g} s", "--cell-timeout-s"
+        else:
+            limit, option = f"notebook limit, {timeout_s:g} s", "--timeout-s"
         status = "timed out"
-        error = {"summary": f"cell {at['cell'] + 1} was stopped ({limit}; --timeout-s raises it)"}
+        error = {"summary": f"cell {at['cell'] + 1} was stopped ({limit}; {option} raises it)"}
     except DeadKernelError:
         status = "kernel died"
         error = {

@@ -63,6 +63,9 @@ if os.environ.get("HEMLETS_CHECK_SHAPES", "1") != "0":  # before anything import
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+torch.set_num_threads(1)  # two threads on a busy machine wait for each other more than they compute
+
+
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """The library draws from its own keyed generators; this is for what tests draw themselves."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from hemlets_lib.data.motion.body import LIMITS_DEG, SIDES, SUBJECTS, forward_kinematics, reach_limb, rotation
+from hemlets_lib.data.synthetic import SPLITS
 from hemlets_lib.skeleton import H36M17, HEMLETS18
 
 S1 = SUBJECTS["S1"]
@@ -24,6 +27,26 @@ def test_subjects_are_human36m_s():
     heights = [subject.height_mm for subject in SUBJECTS.values()]
     assert 1500 < min(heights) < 1560 and 1780 < max(heights) < 1900
     assert len({subject.appearance for subject in SUBJECTS.values()}) == 7
+
+
+def colour_gap(one, other, fields=("top", "bottoms")):
+    """The largest difference of any channel, in grey levels."""
+    return max(np.abs(np.subtract(getattr(one, field), getattr(other, field))).max() for field in fields)
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(SUBJECTS, 2)))
+def test_no_two_subjects_look_alike(one, other):
+    first, second = (SUBJECTS[name].appearance for name in (one, other))
+    differing_cut = max(abs(first.sleeve - second.sleeve), abs(first.trouser_length - second.trouser_length))
+    # S1 and S6 (both for training) wear similar colours, but one of them on bare arms and legs.
+    in_other_clothes = differing_cut > 0.5 and colour_gap(first, second, ("skin", "hair")) > 60
+    assert colour_gap(first, second) > 60 or in_other_clothes
+
+
+@pytest.mark.parametrize("test", SPLITS["test"])
+@pytest.mark.parametrize("train", SPLITS["train"])
+def test_the_looks_of_the_test_subjects_are_not_in_training(train, test):
+    assert colour_gap(SUBJECTS[train].appearance, SUBJECTS[test].appearance) > 60
 
 
 def test_golden_s1_standing():

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from hemlets_lib import cli, runs
 from hemlets_lib.notebooks import PROFILES, NotebookUsageError
 
-COMMANDS = [command.callback.__name__ for command in cli.app.registered_commands]
+COMMANDS = {command.callback.__name__: command for command in cli.app.registered_commands}
+COMMANDS |= {f"data {command.name}": command for command in cli.data.registered_commands}
+EXAMPLES = [
+    example
+    for command in COMMANDS.values()
+    for example in re.findall(r"Example:\s+(hemlets .+)", command.epilog)
+]
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -52,8 +63,20 @@ def started(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(call, command):
-    status, text = call(command, "--help")
+    status, text = call(*command.split(), "--help")
     assert status == 0 and f"Example: hemlets {command}" in text
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_valid_command_lines(example):
+    def disarm(command):
+        for inner in getattr(command, "commands", {}).values():
+            inner.callback = lambda **options: None
+            disarm(inner)
+        return command
+
+    program, *arguments = shlex.split(example)
+    disarm(typer.main.get_command(cli.app)).main(arguments, program, standalone_mode=False)
 
 
 def test_help_needs_no_heavy_import():
@@ -78,7 +101,7 @@ def test_demo_runs_the_first_notebooks(call, started):
 
 
 def test_demo_on_own_material(call, started, tmp_path):
-    for name in ("mocap dir/sub/02_01.amc", "photos/a.JPG"):
+    for name in ("mocap dir/sub/02_01.amc", "photos/annotations.json"):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_text("")
@@ -93,9 +116,9 @@ def test_demo_on_own_material(call, started, tmp_path):
 
 def test_demo_refuses_folders_without_material(call, started, tmp_path):
     status, text = call("demo", "--photos", str(tmp_path / "none"))
-    assert status == 2 and "--photos: expected a folder with .jpg, .jpeg, .png files" in text
+    assert status == 2 and "--photos: expected a folder with annotations.json" in text
     status, text = call("demo", "--mocap", str(tmp_path))
-    assert status == 2 and "no .amc, .bvh file in" in text
+    assert status == 2 and "no *.amc or *.bvh in" in text
     assert not started
 
 
@@ -164,6 +187,43 @@ def test_failures_are_shown_and_exit_1(call, monkeypatch, tmp_path):
     status, text = call("notebooks")
     assert status == 1
     assert "In [3]: ValueError: no line one [line] two" in text and "0 passed, 1 failed" in text
+
+
+def test_shards_are_built_extended_and_verified(call, tmp_path):
+    build = ["data", "build", "--out", str(tmp_path), "--size", "16", "--workers", "1"]
+    status, text = call(*build, "--n", "2")
+    assert status == 0 and f"2 samples in {tmp_path}. Check them with `hemlets data verify" in text
+    assert call(*build, "--n", "3")[0] == 0
+    shard = tmp_path / "shard-00000.arrow"
+    written = shard.stat().st_mtime_ns
+    assert call(*build, "--n", "3")[0] == 0
+    assert shard.stat().st_mtime_ns == written  # nothing is made twice
+    status, text = call("data", "verify", str(tmp_path))
+    assert status == 0 and f"{tmp_path}: 3 samples" in text and "as they should be." in text
+
+
+def test_shards_go_into_a_folder_named_after_the_split(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, text = call("data", "build", "--n", "1", "--split", "test", "--size", "16")
+    assert status == 0 and f"1 samples in {Path('shards', 'test')}" in text
+    assert (tmp_path / "shards" / "test" / "manifest.json").is_file()
+
+
+def test_a_damaged_shard_exits_1(call, tmp_path):
+    call("data", "build", "--out", str(tmp_path), "--n", "1", "--size", "16")
+    shard = tmp_path / "shard-00000.arrow"
+    shard.write_bytes(shard.read_bytes()[:-9])
+    status, text = call("data", "verify", str(tmp_path))
+    assert status == 1
+    assert "it is truncated. Run the same `hemlets data build` again" in text and "1 problems." in text
+
+
+def test_the_shipped_samples_are_checked(call, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    before = (REPOSITORY / "data_samples" / "manifest.json").read_bytes()
+    status, text = call("data", "samples", "--check")
+    assert status == 0 and text.startswith("data_samples: 60 samples") and "as they should be." in text
+    assert (REPOSITORY / "data_samples" / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

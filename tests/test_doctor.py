@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import metadata
 
 import pytest
+import typer
 
-from hemlets_lib import doctor
+from hemlets_lib import cli, doctor
 from hemlets_lib.doctor import Finding, examine, find_browser, print_report
 
 
@@ -69,6 +71,28 @@ def test_samples_are_found_and_verified(monkeypatch, tmp_path):
     bad = shards.ShardCheck(root=tmp_path, num_rows=3, num_bytes=9, problems=("shard 0: wrong hash",))
     monkeypatch.setattr(shards, "verify_shards", lambda folder: bad)
     assert doctor._samples().state == "missing" and "shard 0: wrong hash" in doctor._samples().found
+
+
+def test_remedies_that_are_our_own_are_valid_command_lines(monkeypatch, tmp_path):
+    from hemlets_lib.data import samples
+
+    def nowhere():
+        raise FileNotFoundError("found none")
+
+    def disarm(command):
+        for inner in getattr(command, "commands", {}).values():
+            inner.callback = lambda **options: None
+            disarm(inner)
+        return command
+
+    monkeypatch.setattr(samples, "find_samples", nowhere)
+    monkeypatch.setattr(doctor, "_root", lambda: tmp_path)
+    monkeypatch.delenv("HEMLETS_DATA", raising=False)
+    remedies = [finding.remedy for finding in examine() if finding.remedy.startswith("hemlets")]
+    assert len(remedies) >= 2
+    for remedy in remedies:
+        program, *arguments = shlex.split(remedy)
+        disarm(typer.main.get_command(cli.app)).main(arguments, program, standalone_mode=False)
 
 
 def test_built_data_is_looked_for(monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,15 @@ def test_the_check_itself():
         "g() returns several things: describe them under 'Returns:'",
     ]
     assert complaints("x = 1") == ["the module has no docstring", "no __all__"]
+
+
+def test_every_source_file_is_tracked():
+    """A file that git ignores is there for its author and nobody else."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        pytest.skip("not a checkout")
+    listing = ["git", "ls-files", "--others", "--ignored", "--exclude-standard"]
+    folders = ["hemlets_lib", "tests", "notebooks"]
+    done = subprocess.run([*listing, *folders], cwd=root, capture_output=True, text=True, check=True)
+    ignored = [name for name in done.stdout.splitlines() if "_checkpoints" not in name]
+    assert not [name for name in ignored if name.endswith((".py", ".ipynb"))]

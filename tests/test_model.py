@@ -309,10 +309,12 @@ def test_a_changed_skeleton_is_not_stored_under_the_old_name(config):
 
 
 def test_the_joint_loss_reaches_every_weight(model, images):
-    model(images).joints.square().sum().backward()
+    (model(images).joints - 0.3).square().sum().backward()  # joints start near 0, the middle
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+        if name.endswith("weight"):  # a bias before a batch normalisation does nothing
+            assert parameter.grad.abs().max() > 1e-6, name
 
 
 def test_the_intermediate_loss_stops_at_its_own_branch(model, images):
@@ -332,18 +334,17 @@ def test_the_intermediate_loss_stops_at_its_own_branch(model, images):
 
 def test_it_learns_two_images_by_heart(config, images):
     model = HEMletsNet(config)
-    targets = Targets(
-        joints=torch.rand(B, 3, 3) - 0.5, triplets=torch.rand(B, 2, 3, 8, 8), heatmaps=torch.rand(B, 3, 8, 8)
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    joints = 0.8 * (torch.rand(B, 3, 3) - 0.5)  # within the outermost cells' centres
+    targets = Targets(joints=joints, triplets=torch.rand(B, 2, 3, 8, 8), heatmaps=torch.rand(B, 3, 8, 8))
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         terms = hemlets_loss(model(images), targets, size=config.volume_size)
         optimizer.zero_grad()
         terms.total.backward()
         optimizer.step()
         losses.append(terms.joints.item())
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 # --- errors ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from hemlets_lib.notebooks import NotebookUsageError, check_parameters, find_notebooks
+from hemlets_lib.notebooks import NotebookUsageError, check_parameters, execute, find_notebooks
 from hemlets_lib.runs import committed_form, run_notebooks
 
 PARAMETERS = 'profile = "laptop"  # smoke, laptop, gpu or paper\nseed = 3\n'
@@ -92,7 +92,18 @@ def test_failures_say_what_happened(suite):
     assert errors["01_raises"]["source"] == "broken()"
     assert any("1 / 0" in line for line in errors["01_raises"]["traceback"])
     assert "the kernel died in cell 4" in errors["02_dies"]["summary"]
-    assert "cell 4 was stopped (cell limit, 4 s" in errors["03_slow"]["summary"]
+    slow = errors["03_slow"]["summary"]
+    assert slow == "cell 4 was stopped (cell limit, 4 s; --cell-timeout-s raises it)"
+
+
+def test_the_notebook_limit_names_its_own_option(tmp_path):
+    path = make(tmp_path, "00_slow", "import time\nwhile True:\n    time.sleep(0.1)")
+    for cell_timeout_s in (None, 600.0):
+        outcome = execute(
+            path, tmp_path / "executed.ipynb", parameters={}, timeout_s=4.0, cell_timeout_s=cell_timeout_s
+        )
+        assert outcome.status == "timed out"
+        assert outcome.error["summary"].endswith("(notebook limit, 4 s; --timeout-s raises it)")
 
 
 def test_results_hold_metrics_parameters_and_origin(suite):

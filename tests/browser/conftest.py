@@ -7,7 +7,6 @@ person to look at are left in `runs/browser/`.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from hemlets_lib.doctor import BROWSERS, find_browser
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIRED = "HEMLETS_REQUIRE_BROWSER"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox",  # containers run as root
     "--disable-dev-shm-usage",  # and have a small /dev/shm
@@ -75,11 +75,10 @@ def chromium() -> Iterator[Browser]:
         from playwright.sync_api import sync_playwright
     except ImportError:
         unavailable("playwright is not installed: pip install 'hemlets[test]'")
-    found = next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
-        executable = found or playwright.chromium.executable_path
+        executable = find_browser() or playwright.chromium.executable_path
         if not Path(executable).is_file():
-            unavailable(f"no Chromium (looked for {', '.join(NAMES)}), e.g. apt-get install chromium")
+            unavailable(f"no Chromium (looked for {', '.join(BROWSERS)}), e.g. apt-get install chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         yield browser
         browser.close()
