@@ -25,6 +25,8 @@ __all__ = ["EXERCISES", "Exercise", "check", "compare", "first_difference"]
 
 
 _NOT_TRIED = "nothing returned yet"
+_PRINTED_ENTRIES = 12
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,24 @@ def first_difference(name: str, answer: Callable[..., Any]) -> str | None:
         if got is None:
             return _NOT_TRIED
         if not _agree(got, expected):
-            return f"for {given} expected {_shown(expected)}, got {_shown(got)}"
+            return f"for {given} expected {_shown(expected)}, got {_shown(got)}{_where(got, expected)}"
     return None
+
+
+def _where(got: Any, expected: Any) -> str:
+    """The first entry that differs, for tensors too large to print."""
+    if not (isinstance(got, Tensor) and isinstance(expected, Tensor)):
+        return ""
+    if got.shape != expected.shape or expected.numel() <= _PRINTED_ENTRIES:
+        return ""
+    differing = ~torch.isclose(got.double(), expected.double(), atol=_TOLERANCE, rtol=_TOLERANCE)
+    place = tuple(differing.nonzero()[0].tolist())
+    return f"; first differing at {list(place)}: expected {_shown(expected[place])}, got {_shown(got[place])}"
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, Tensor):
-        if value.numel() > 12:
+        if value.numel() > _PRINTED_ENTRIES:
             return f"a tensor of shape {tuple(value.shape)}"
         return str([round(x, 4) for x in value.flatten().tolist()]) if value.ndim else f"{value.item():.4g}"
     return f"{value:.4g}" if isinstance(value, float) else repr(value)
@@ -116,7 +129,7 @@ def _agree(got: Any, expected: Any) -> bool:
         return False
     if got.shape != expected.shape:
         return False
-    return torch.allclose(got.double(), expected.double(), atol=1e-4, rtol=1e-4)
+    return torch.allclose(got.double(), expected.double(), atol=_TOLERANCE, rtol=_TOLERANCE)
 
 
 def _state_from_depths(z_parent: float, z_child: float, length: float) -> int:

@@ -23,6 +23,15 @@ def test_a_wrong_answer_shows_the_case(capsys):
     assert capsys.readouterr().out == expected
 
 
+def test_a_large_answer_names_the_first_place_that_differs():
+    def forgets_the_parts(joints_crop, states):
+        answer = EXERCISES["01.4"].reference(joints_crop, states)
+        return answer.roll(1, dims=1)
+
+    complaint = first_difference("01.4", forgets_the_parts)
+    assert "a tensor of shape (1, 14, 3, 16, 16); first differing at [0, 0, " in complaint
+
+
 def test_an_answer_that_raises_is_reported(capsys):
     check("01.2", lambda z_parent, z_child, length: 1 / 0)
     assert "your function raised ZeroDivisionError" in capsys.readouterr().out
