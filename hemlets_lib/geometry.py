@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 __all__ = [
@@ -150,9 +150,8 @@ class Camera:
         self, joints_px: Float[Tensor, "*#batch J 2"], depth_mm: Float[Tensor, "*#batch J"]
     ) -> Float[Tensor, "*#batch J 3"]:
         """Pixels with known depth to camera space, the inverse of `project`."""
-        return (
-            torch.cat([self.rays(joints_px), torch.ones_like(depth_mm)[..., None]], -1) * depth_mm[..., None]
-        )
+        planar = self.rays(joints_px) * depth_mm[..., None]
+        return torch.cat([planar, depth_mm[..., None].expand(*planar.shape[:-1], 1)], -1)
 
 
 def root_relative(joints_mm: Float[Tensor, "*#batch J 3"], root: int) -> Float[Tensor, "*#batch J 3"]:
@@ -161,11 +160,11 @@ def root_relative(joints_mm: Float[Tensor, "*#batch J 3"], root: int) -> Float[T
 
 
 def crop_affine(
-    box_centre_px: Float[Tensor, "*#batch 2"],
-    box_side_px: Float[Tensor, "*#batch"],
+    box_centre_px: Shaped[Tensor, "*#batch 2"],
+    box_side_px: Shaped[Tensor, "*#batch"] | float,
     size: int,
     *,
-    rotation_deg: Float[Tensor, "*#batch"] | float = 0.0,
+    rotation_deg: Shaped[Tensor, "*#batch"] | float = 0.0,
     flip: bool = False,
 ) -> Float[Tensor, "*#batch 2 3"]:
     """The affine map from a picture's pixels to those of a square crop of `size` pixels.
@@ -183,16 +182,17 @@ def crop_affine(
     Raises:
         ValueError: If a side is not positive.
     """
-    if not bool((torch.as_tensor(box_side_px) > 0).all()):
+    centre = box_centre_px if box_centre_px.is_floating_point() else box_centre_px.float()
+    side, degrees = (torch.as_tensor(value).to(centre) for value in (box_side_px, rotation_deg))
+    if not bool((side > 0).all()):
         raise ValueError(f"`box_side_px` must be positive, got {box_side_px}. Is the person's box empty?")
-    angle = torch.as_tensor(rotation_deg, dtype=box_centre_px.dtype, device=box_centre_px.device) * (
-        math.pi / 180
-    )
-    scale = size / box_side_px
-    cos, sin = (torch.cos(angle) * scale).expand_as(scale), (torch.sin(angle) * scale).expand_as(scale)
+    batch = torch.broadcast_shapes(centre.shape[:-1], side.shape, degrees.shape)
+    centre = centre.expand(*batch, 2)
+    scale, angle = (size / side).expand(batch), torch.deg2rad(degrees).expand(batch)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     mirror = -1.0 if flip else 1.0
     linear = torch.stack([torch.stack([mirror * cos, -mirror * sin], -1), torch.stack([sin, cos], -1)], -2)
-    shift = (size - 1) / 2 - (linear @ box_centre_px[..., None])[..., 0]
+    shift = (size - 1) / 2 - (linear @ centre[..., None])[..., 0]
     return torch.cat([linear, shift[..., None]], -1)
 
 
@@ -285,9 +285,14 @@ def recover_root_depth(
         bone_lengths_mm: The lengths they should have.
         nearest_mm, farthest_mm: The range of depths considered.
 
+    Returns:
+        The root's depth; NaN where no bone tells, as when each points straight along its ray.
+
     Raises:
-        ValueError: If the number of lengths differs from the number of bones.
+        ValueError: If the number of lengths differs from the number of bones, or the range is empty.
     """
+    if not 0 < nearest_mm < farthest_mm:
+        raise ValueError(f"expected 0 < `nearest_mm` < `farthest_mm`, got {nearest_mm} and {farthest_mm}")
     if bone_lengths_mm.shape[-1] != len(bones):
         raise ValueError(
             f"`bone_lengths_mm` must have one length for each of {len(bones)} bones, "
@@ -311,7 +316,8 @@ def recover_root_depth(
         gradient = (vectors * slope).sum(-1) / lengths
         step = (gradient * (lengths - bone_lengths_mm)).sum(-1) / gradient.square().sum(-1).clamp_min(1e-12)
         depth = (depth - step).clamp(nearest_mm, farthest_mm)
-    return depth
+    telling = slope.square().sum((-2, -1)) > 1e-12
+    return torch.where(telling, depth, torch.nan)
 
 
 def procrustes(

@@ -70,6 +70,8 @@ def lift(
     lengths_mm = part_lengths_mm.expand(*states.shape)
     if joint_found is None:
         joint_found = torch.ones(joints_crop.shape[:-1], dtype=torch.bool, device=joints_crop.device)
+    joints_crop = joints_crop.to(torch.promote_types(joints_crop.dtype, torch.float32))  # 300² mm² needs it
+    lengths_mm = lengths_mm.to(joints_crop.dtype)
     joint_found = joint_found & joints_crop.isfinite().all(-1)
     joints_crop = torch.where(joint_found[..., None], joints_crop, 0)
     usable = joint_found[:, parents] & joint_found[:, children] & lengths_mm.isfinite() & (lengths_mm > 0)

@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 __all__ = [
@@ -197,7 +197,7 @@ class Skeleton:
 
     def remap(
         self,
-        joints: Float[Tensor, "*batch J C"],
+        joints: Shaped[Tensor, "*batch J C"],
         target: Skeleton,
         *,
         valid: Bool[Tensor, "*batch J"] | None = None,
@@ -219,6 +219,7 @@ class Skeleton:
             ValueError: If the joint count differs from this skeleton's.
         """
         self.check_joints(joints, "joints")
+        joints = joints if joints.is_floating_point() else joints.float()  # a mean of two pixels may be half
         weights = joints.new_zeros(target.num_joints, self.num_joints)
         for row, joint in enumerate(target.joint_names):
             sources = (joint,) if joint in self.joint_names else target.derived.get(joint, ())

@@ -291,7 +291,8 @@ def decode_triplets(
 
     With the 2D heatmaps, joints are their peaks, and a part's state is the one whose maps, encoded
     anew, come nearest to those given at the places of its two joints. That also holds where the two
-    overlap; only `2s`, which treats both ends alike, cannot tell + from - when they coincide.
+    overlap; only `2s`, which treats both ends alike, cannot tell + from - within a cell of each other.
+    A part whose maps are empty or not finite stays `UNKNOWN`.
 
     Without them, a joint is found only through parts whose state is not 0: at state 0 parent and child
     share a map and nothing says which is which. Such joints come back as not found.
@@ -322,7 +323,7 @@ def decode_triplets(
     height, width = triplets.shape[-2:]
     sigma = default_sigma((height, width)) if sigma is None else sigma
     joints, value = peak_2d(heatmaps, grid=grid)
-    found = value >= min_peak
+    found = (value >= min_peak) & value.isfinite()
     cells = torch.stack([Grid(grid).to_cells(joints[..., i], n) for i, n in enumerate((width, height))], -1)
 
     def read(ends: list[int]) -> Tensor:
@@ -347,10 +348,18 @@ def decode_triplets(
     at_parent = misfit(skeleton.part_parents, parent_in, child_in)
     at_child = misfit(skeleton.part_children, child_in, parent_in)
     states = (at_parent + at_child).argmin(-1) - rule.max_state
-    both = found[:, skeleton.part_parents] & found[:, skeleton.part_children]
-    return DecodedTriplets(
-        torch.where(found[..., None], joints, 0), found, torch.where(both, states, UNKNOWN)
+    known = (
+        found[:, skeleton.part_parents] & found[:, skeleton.part_children] & _say_anything(triplets, min_peak)
     )
+    return DecodedTriplets(
+        torch.where(found[..., None], joints, 0), found, torch.where(known, states, UNKNOWN)
+    )
+
+
+def _say_anything(triplets: Tensor, min_peak: float) -> Tensor:
+    """Parts whose maps are all finite and not all empty, (B, K): no evidence is not a state."""
+    flat = triplets.flatten(2)
+    return flat.isfinite().all(-1) & (flat.amax(-1) >= min_peak)
 
 
 def _decode_alone(
@@ -365,14 +374,16 @@ def _decode_alone(
     best, at = beside.max(-1)
     signed = best >= HALF_A_PEAK
     child = places.gather(2, at[..., None, None].expand(*at.shape, 1, 2))[:, :, 0]
-    empty = values.amax(-1) < min_peak
-    states = torch.where(empty, UNKNOWN, torch.where(signed, at - middle, 0))
+    known = _say_anything(triplets, min_peak)
+    states = torch.where(known, torch.where(signed, at - middle, 0), UNKNOWN)
 
-    total = triplets.new_zeros(triplets.shape[0], skeleton.num_joints, 2)
-    count = triplets.new_zeros(triplets.shape[0], skeleton.num_joints, 1)
-    weight = (signed & (values[:, :, middle] >= min_peak)).to(triplets.dtype)[..., None]
+    places = torch.where(places.isfinite(), places, 0)
+    child = torch.where(child.isfinite(), child, 0)
+    total = places.new_zeros(triplets.shape[0], skeleton.num_joints, 2)
+    count = places.new_zeros(triplets.shape[0], skeleton.num_joints, 1)
+    weight = (known & signed & (values[:, :, middle] >= min_peak)).to(places.dtype)[..., None]
     for joints, where in ((skeleton.part_parents, places[:, :, middle]), (skeleton.part_children, child)):
-        index = torch.tensor(joints, device=triplets.device)
+        index = torch.tensor(joints, dtype=torch.long, device=triplets.device)
         total = total.index_add(1, index, where * weight)
         count = count.index_add(1, index, weight)
     found = count[..., 0] > 0

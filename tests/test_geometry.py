@@ -129,6 +129,16 @@ def test_crop_turns_clockwise_and_flips():
     torch.testing.assert_close(flipped, torch.tensor([[0.5, 1.5]]))  # right becomes left
 
 
+def test_boxes_centres_and_angles_broadcast():
+    centres = torch.tensor([[10.0, 20.0], [30.0, 5.0]])
+    together = crop_affine(centres, 8.0, 4, rotation_deg=torch.tensor([0.0, 90.0]))
+    assert together.shape == (2, 2, 3)
+    alone = crop_affine(centres[1], torch.tensor(8.0), 4, rotation_deg=90.0)
+    torch.testing.assert_close(together[1], alone)
+    many = crop_affine(torch.tensor([10, 20]), torch.tensor([4.0, 8.0]), 4)  # whole pixels are numbers too
+    torch.testing.assert_close(many[1], crop_affine(torch.tensor([10.0, 20.0]), 8.0, 4))
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_affine_inverse(flip, joints_cam_mm):
     affine = crop_affine(
@@ -182,6 +192,22 @@ def test_root_depth_of_a_bone_parallel_to_the_image():
     rays = torch.tensor([[0.0, 0.0], [0.1, 0.0]])
     depth = recover_root_depth(rays, torch.zeros(2), ((0, 1),), torch.tensor([400.0]))
     assert depth == pytest.approx(4000, abs=0.01)
+
+
+def test_a_bone_along_its_ray_tells_nothing():
+    rays = torch.tensor([[0.1, 0.0], [0.1, 0.0]])
+    lengths = torch.tensor([400.0])
+    assert recover_root_depth(rays, torch.tensor([0.0, 390.0]), ((0, 1),), lengths).isnan()
+    assert recover_root_depth(rays, torch.zeros(2), (), torch.zeros(0)).isnan()
+    with pytest.raises(ValueError, match=r"0 < `nearest_mm` < `farthest_mm`, got 9000 and 500"):
+        recover_root_depth(rays, torch.zeros(2), ((0, 1),), lengths, nearest_mm=9000, farthest_mm=500)
+
+
+def test_one_camera_serves_a_batch(h36m_camera, joints_cam_mm):
+    pixels = h36m_camera.project(joints_cam_mm)
+    back = h36m_camera.back_project(pixels[:1], joints_cam_mm[..., 2])
+    assert back.shape == joints_cam_mm.shape
+    torch.testing.assert_close(back[0], joints_cam_mm[0], atol=1e-6, rtol=0)
 
 
 def test_root_depth_of_real_frames(real_samples):

@@ -30,6 +30,7 @@ GROUND = {"console", "ledger", "results", "skeleton", "geometry", "heatmaps", "t
 BESIDE = {
     "viz": GROUND,
     "viz_3d": GROUND | {"viz"},
+    "viz_network": GROUND | {"viz", "model"},
     "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,
 }

@@ -137,3 +137,10 @@ def test_flat_keeps_the_plane_and_drops_the_depth(skeleton3):
     assert pose.joints_root_rel_mm[..., 2].abs().max() > 0
     assert pose.flat_root_rel_mm[..., 2].abs().max() == 0
     assert torch.equal(pose.flat_root_rel_mm[..., :2], pose.joints_root_rel_mm[..., :2])
+
+
+def test_half_precision_joints_are_lifted_in_full(skeleton3):
+    joints = torch.tensor([[[0.0, 0.0], [0.4, 0.0], [0.4, 0.25]]], dtype=torch.float16)
+    pose = lift(joints, torch.tensor([[1, 0]]), torch.tensor([500.0, 300.0]).half(), skeleton=skeleton3)
+    assert pose.joints_root_rel_mm.dtype == torch.float32
+    assert pose.joints_root_rel_mm.isfinite().all()

@@ -100,10 +100,10 @@ def test_the_notebook_limit_names_its_own_option(tmp_path):
     path = make(tmp_path, "00_slow", "import time\nwhile True:\n    time.sleep(0.1)")
     for cell_timeout_s in (None, 600.0):
         outcome = execute(
-            path, tmp_path / "executed.ipynb", parameters={}, timeout_s=4.0, cell_timeout_s=cell_timeout_s
+            path, tmp_path / "executed.ipynb", parameters={}, timeout_s=2.0, cell_timeout_s=cell_timeout_s
         )
         assert outcome.status == "timed out"
-        assert outcome.error["summary"].endswith("(notebook limit, 4 s; --timeout-s raises it)")
+        assert outcome.error["summary"].endswith("(notebook limit, 2 s; --timeout-s raises it)")
 
 
 def test_results_hold_metrics_parameters_and_origin(suite):

@@ -132,3 +132,10 @@ def test_equal_by_content_hashable_and_picklable():
     assert copy == HEMLETS18
     assert hash(copy) == hash(HEMLETS18)
     assert HEMLETS18 != H36M17
+
+
+def test_whole_pixels_keep_their_halves():
+    clicked = torch.arange(34).reshape(17, 2)
+    joints, valid = H36M17.remap(clicked, HEMLETS18)
+    assert valid.all()
+    assert joints[17].tolist() == [25.0, 26.0]  # midway between joints 11 (22, 23) and 14 (28, 29)

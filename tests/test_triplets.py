@@ -7,7 +7,7 @@ import torch
 
 from hemlets_lib.geometry import Grid
 from hemlets_lib.heatmaps import render_heatmaps
-from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.triplets import (
     UNKNOWN,
     VARIANTS,
@@ -199,6 +199,27 @@ def test_without_heatmaps_only_signed_parts_tell_joints_apart(skeleton3):
     assert decoded.states.tolist() == [[1, 0]]
     assert decoded.joint_found.tolist() == [[True, True, False]]
     torch.testing.assert_close(decoded.joints_crop[0, :2], joints[0, :2], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("maps", [0.0, torch.nan, torch.inf])
+@pytest.mark.parametrize("variant", ["hemlets", "5s"])
+def test_no_evidence_is_not_a_state(maps, variant):
+    """A network that has diverged, or says nothing, must not pass for one that always says 'farther'."""
+    empty = torch.full((2, 14, VARIANTS[variant].num_maps, 32, 32), maps)
+    options = {"skeleton": HEMLETS18, "variant": variant}
+    heatmaps = render_heatmaps(spread_pose(2).float(), size=32)
+    for decoded in (decode_triplets(empty, heatmaps, **options), decode_triplets(empty, **options)):
+        assert (decoded.states == UNKNOWN).all()
+        assert decoded.joints_crop.isfinite().all()
+    nothing = decode_triplets(empty, torch.full_like(heatmaps, maps), **options)
+    assert not nothing.joint_found.any()
+
+
+def test_a_skeleton_without_parts_decodes_to_nothing():
+    bare = Skeleton(name="bare", joint_names=("a", "b"), parent_names={"b": "a"})
+    decoded = decode_triplets(torch.zeros(2, 0, 3, 8, 8), skeleton=bare)
+    assert decoded.states.shape == (2, 0)
+    assert not decoded.joint_found.any()
 
 
 def test_missing_joints_decode_to_unknown():
