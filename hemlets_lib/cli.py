@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -47,11 +49,27 @@ class Profile(StrEnum):
     paper = "paper"
 
 
+def _text(value: str) -> str:
+    """An option's text; an empty one, as an unset shell variable gives, never means the default."""
+    if not value.strip(" ,"):
+        raise typer.BadParameter(f"expected a value, got {value!r}. Give one, or leave it out.")
+    return value
+
+
+def _path(value: str | Path) -> Path:
+    return Path(_text(str(value)))
+
+
+_TEXT: Any = {"parser": _text, "metavar": "TEXT"}
+_PATH: Any = {"parser": _path, "metavar": "PATH"}  # typer alone takes '' for the current folder
+
 NotebooksDir = Annotated[
-    Path | None, typer.Option(help="Folder of the notebooks.", show_default="notebooks/ of the checkout")
+    Path | None,
+    typer.Option(help="Folder of the notebooks.", show_default="notebooks/ of the checkout", **_PATH),
 ]
 RunsDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the runs.", show_default="runs/ of the checkout")
+    Path | None,
+    typer.Option(help="Folder that holds the runs.", show_default="runs/ of the checkout", **_PATH),
 ]
 
 
@@ -60,11 +78,13 @@ RunsDir = Annotated[
 )
 def demo(
     mocap: Annotated[
-        Path | None, typer.Option(help="Folder of motion capture (.amc with its .asf, or .bvh).")
+        Path | None, typer.Option(help="Folder of motion capture (.amc with its .asf, or .bvh).", **_PATH)
     ] = None,
     photos: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs with an annotations.json, there or one folder below."),
+        typer.Option(
+            help="Folder of photographs with an annotations.json, there or one folder below.", **_PATH
+        ),
     ] = None,
     profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.laptop,
     notebooks_dir: NotebooksDir = None,
@@ -98,9 +118,11 @@ def notebooks(
     profile: Annotated[
         Profile | None, typer.Option(help="How much to compute.", show_default="smoke")
     ] = None,
-    only: Annotated[str, typer.Option(help="Numbers or names, comma separated.", show_default="all")] = "",
+    only: Annotated[
+        str | None, typer.Option(help="Numbers or names, comma separated.", show_default="all", **_TEXT)
+    ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="A run's id, or 'latest': carry on where it stopped.")
+        str | None, typer.Option(help="A run's id, or 'latest': carry on where it stopped.", **_TEXT)
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the notebooks that declare NAME; repeatable.")
@@ -121,7 +143,7 @@ def notebooks(
     """Execute the notebook suite; leaves executed notebooks, pages and results.json under runs/."""
     _run_suite(
         profile=profile.value if profile else None,
-        only=only.split(","),
+        only=only.split(",") if only else [],
         parameters=_assignments(param) if param else None,
         resume=resume,
         write=write,
@@ -148,7 +170,7 @@ def doctor() -> None:
 def data_build(
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the shards; made if missing.", show_default="shards/<split>"),
+        typer.Option(help="Folder for the shards; made if missing.", show_default="shards/<split>", **_PATH),
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="How many samples.")] = 30000,
     split: Annotated[Split, typer.Option(help="Whose bodies and clothes.")] = Split.train,
@@ -170,7 +192,7 @@ def data_build(
 
 
 @data.command("verify", epilog="Example:  hemlets data verify shards/train")
-def data_verify(folder: Annotated[Path, typer.Argument(help="Folder with shards.")]) -> None:
+def data_verify(folder: Annotated[Path, typer.Argument(help="Folder with shards.", parser=_path)]) -> None:
     """Read every shard back: hashes, counts, pictures. Exit 1 if anything is damaged."""
     from hemlets_lib.data.shards import verify_shards
 
@@ -182,7 +204,7 @@ def data_verify(folder: Annotated[Path, typer.Argument(help="Folder with shards.
     epilog="Example:  hemlets data samples --check\n\nExample:  hemlets data samples --out data_samples",
 )
 def data_samples(
-    out: Annotated[Path, typer.Option(help="Folder for the samples.")] = Path("data_samples"),
+    out: Annotated[Path, typer.Option(help="Folder for the samples.", **_PATH)] = Path("data_samples"),
     check: Annotated[
         bool, typer.Option("--check", help="Only compare them with what the generator makes today.")
     ] = False,
@@ -259,16 +281,34 @@ def _folder_with(folder: Path, patterns: tuple[str, ...], option: str) -> Path:
 def _run_suite(**options: Any) -> None:
     """Run notebooks and print what happened; exit 1 if anything failed, 130 when interrupted."""
     from hemlets_lib.console import error_console
-    from hemlets_lib.runs import run_notebooks
+    from hemlets_lib.runs import RunInterrupted, run_notebooks
 
     try:
         run = run_notebooks(**options)
+    except RunInterrupted as interruption:
+        command = _command_after(interruption.run.folder.name, options)
+        effect = "starts again" if options.get("write") else "carries on from here"
+        error_console.print(f"Interrupted. `{command}` {effect}.", markup=False)
+        raise typer.Exit(130) from None
     except KeyboardInterrupt:
-        error_console.print("Interrupted. `hemlets notebooks --resume latest` carries on from here.")
+        error_console.print("Interrupted before the run began.")
         raise typer.Exit(130) from None
     _print_run(run.results, run.index)
     if not run.ok:
         raise typer.Exit(1)
+
+
+def _command_after(run_id: str, options: Mapping[str, Any]) -> str:
+    """What to type after an interruption, with the options that a run does not record."""
+    words = ["hemlets", "notebooks"]
+    if not options.get("write"):
+        words += ["--resume", run_id]
+    else:  # --write takes no --resume
+        words += ["--write", *(["--only", ",".join(options["only"])] if options["only"] else [])]
+    for name in ("timeout_s", "cell_timeout_s", "notebooks_dir", "runs_dir"):
+        if options.get(name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(options[name])]
+    return shlex.join(words)
 
 
 def _print_run(results: Mapping[str, Any], index: Path) -> None:
@@ -311,6 +351,9 @@ def main() -> None:
     `HEMLETS_DEBUG=1` in the environment shows tracebacks.
     """
     signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a stream that cannot write '·' writes '?'
+            stream.reconfigure(errors="replace")
     try:
         app()
     except Exception as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import concurrent.futures
 import difflib
 import hashlib
@@ -31,6 +32,7 @@ __all__ = [
 PROFILES = {"smoke": 300.0, "laptop": 1800.0, "gpu": 12 * 3600.0, "paper": 21 * 24 * 3600.0}
 """The profiles, and how long one notebook may take in each before it is stopped, in seconds."""
 
+_DATA_VARIABLE = "HEMLETS_DATA"
 _KERNEL = "python3"
 _TRACEBACK_LINES = 12
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -232,6 +234,7 @@ def execute(
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     kernels: list[Any] = []
+    data_folder = _absolute_data_folder()  # now: papermill changes the current folder
     at = {"cell": 0}
     started = time.monotonic()
 
@@ -239,6 +242,7 @@ def execute(
         async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
             if self.has_trait("transport_encryption") and zmq.has("curve"):
                 self.transport_encryption = "auto"  # without it, kernels warn about plain text
+            kwargs["env"] = {**os.environ, **data_folder}
             await super().start_kernel(**kwargs)
             kernels.append(self.provisioner)
 
@@ -268,7 +272,7 @@ def execute(
                 coalesce_streams=True,  # how prints are cut into messages depends on timing
             )
         finally:
-            ensure_event_loop().close()  # Jupyter makes one for each thread, and leaves it open
+            _close(ensure_event_loop())  # Jupyter makes one for each thread, and leaves it open
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are reported below
     memory = _PeakMemory(kernels)
@@ -296,6 +300,12 @@ def execute(
     return Outcome(status, time.monotonic() - started, memory.mib, error)
 
 
+def _absolute_data_folder() -> dict[str, str]:
+    """HEMLETS_DATA for kernels, which run in the notebook's folder and not where the command was given."""
+    named = os.environ.get(_DATA_VARIABLE)
+    return {_DATA_VARIABLE: str(Path(named).expanduser().absolute())} if named else {}
+
+
 def _in_thread(work: Callable[[], None], *, meanwhile: Callable[[], None], stop: Callable[[], None]) -> None:
     """Run `work` off the main thread, where Ctrl-C would be swallowed by the notebook client."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
@@ -307,6 +317,16 @@ def _in_thread(work: Callable[[], None], *, meanwhile: Callable[[], None], stop:
             stop()
             raise
         future.result()
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what still waits in a loop, then close it: asyncio complains of tasks that are just dropped."""
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.close()
 
 
 def _kill(kernels: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ rewritten whole after every notebook, so an interrupted run keeps what it finish
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,10 +27,12 @@ from hemlets_lib.notebooks import (
 )
 from hemlets_lib.results import RESULTS_VARIABLE, provenance, read_json, write_json
 
-__all__ = ["COMMITTED_PROFILE", "Run", "committed_form", "project_root", "run_notebooks"]
+__all__ = ["COMMITTED_PROFILE", "Run", "RunInterrupted", "committed_form", "project_root", "run_notebooks"]
 
 COMMITTED_PROFILE = "laptop"
 """The profile that notebooks are committed in, executed."""
+
+_LOCK_NAME = ".running.lock"
 
 
 @dataclass
@@ -51,6 +54,18 @@ class Run:
     @property
     def ok(self) -> bool:
         return self.results.get("status") == "ok"
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C in a run that had begun; its record is written, and it can be resumed.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"run {run.folder.name} was interrupted")
+        self.run = run
 
 
 def project_root() -> Path:
@@ -94,18 +109,18 @@ def run_notebooks(
         The run, with `ok` telling whether every notebook was executed to its end.
 
     Raises:
-        NotebookUsageError: If the run cannot be started as asked.
-        KeyboardInterrupt: Passed on, once the record is written.
+        NotebookUsageError: If the run cannot be started as asked, or the run to resume is still going.
+        RunInterrupted: At Ctrl-C, once the record is written.
     """
-    if write and (parameters or resume or profile not in (None, COMMITTED_PROFILE)):
+    if write and (parameters or resume is not None or profile not in (None, COMMITTED_PROFILE)):
         raise NotebookUsageError(
             f"--write runs the notebooks as committed (profile {COMMITTED_PROFILE!r}, their own defaults): "
             "leave out --profile, --param and --resume."
         )
     home = (runs_dir or project_root() / "runs").resolve()
-    run = _resumed(home, resume) if resume else Run(folder=home)
+    run = Run(folder=home) if resume is None else _resumed(home, resume)
     recorded = run.results
-    if resume and profile not in (None, recorded["profile"]):
+    if resume is not None and profile not in (None, recorded["profile"]):
         raise NotebookUsageError(
             f"run {recorded['id']} has profile {recorded['profile']!r}, not {profile!r}. "
             "Leave --profile out to resume it, or start a new run."
@@ -113,7 +128,7 @@ def run_notebooks(
     profile = profile or (COMMITTED_PROFILE if write else recorded.get("profile", "smoke"))
     if profile not in PROFILES:
         raise NotebookUsageError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}.")
-    only = [entry for entry in only if entry] or recorded.get("only", [])
+    only = [entry for entry in only if entry.strip()] or recorded.get("only", [])
     given = dict(recorded.get("parameters", {}) if parameters is None else parameters)
     given = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items()}
     notebooks = find_notebooks((notebooks_dir or project_root() / "notebooks").resolve(), only=only)
@@ -122,21 +137,55 @@ def run_notebooks(
         _require_committed_profile(notebooks)
         values = {notebook.name: {} for notebook in notebooks}
 
-    if not resume:
+    if resume is None:
         run = _new_run(home, profile)
-    run.results.update(
-        {
-            "id": run.folder.name,
-            "profile": profile,
-            "only": only,
-            "parameters": given,
-            "status": "running",
-            "provenance": provenance(project_root()),
-        }
-    )
+    limits = (timeout_s or PROFILES[profile], cell_timeout_s)
+    with _only_one_in(run.folder):
+        if resume is not None:
+            run = _resumed(home, run.folder.name)  # it may have gone on until the lock was free
+        run.results.update(
+            {
+                "id": run.folder.name,
+                "profile": profile,
+                "only": only,
+                "parameters": given,
+                "status": "running",
+                "provenance": provenance(project_root()),
+            }
+        )
+        _execute_all(run, notebooks, values, write=write, limits=limits)
+    return run
+
+
+@contextmanager
+def _only_one_in(folder: Path) -> Iterator[None]:
+    """One process at a time in a run's folder; the operating system frees the lock of a killed one."""
+    from filelock import FileLock, Timeout  # comes with torch and `datasets`
+
+    lock = FileLock(folder / _LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise NotebookUsageError(
+            f"run {folder.name} is still going: expected one that has ended, got one that another process "
+            "works on. Wait for it, or start a new run without --resume."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _execute_all(
+    run: Run,
+    notebooks: Sequence[Notebook],
+    values: Mapping[str, Mapping[str, Any]],
+    *,
+    write: bool,
+    limits: tuple[float, float | None],
+) -> None:
     entries = run.results.setdefault("notebooks", {})
     _save(run)
-    limits = (timeout_s or PROFILES[profile], cell_timeout_s)
     try:
         for place, notebook in enumerate(notebooks, start=1):
             label = f"({place}/{len(notebooks)}) {notebook.name}"
@@ -148,14 +197,15 @@ def run_notebooks(
             if write and entry["status"] == "ok":
                 _write_back(notebook.path, run)
             _save(run)
-    except BaseException:
+    except BaseException as error:
         run.results["status"] = "interrupted"
         _save(run)
+        if isinstance(error, KeyboardInterrupt):
+            raise RunInterrupted(run) from error
         raise
     complete = all(entries[notebook.name]["status"] == "ok" for notebook in notebooks)
     run.results["status"] = "ok" if complete else "failed"
     _save(run)
-    return run
 
 
 def _is_done(entry: Mapping[str, Any], notebook: Notebook, values: Mapping[str, Any]) -> bool:
@@ -205,6 +255,15 @@ def _run_one(
         except Exception as error:  # whatever it is, the other notebooks still run
             problem = {"summary": f"its page could not be written: {type(error).__name__}: {error}"}
             outcome = replace(outcome, status="failed", error=outcome.error or problem)
+    recorded: dict[str, Any] = {}
+    try:
+        if metrics.exists():
+            recorded = read_json(metrics)
+            json.dumps(recorded, allow_nan=False)  # what `record` refuses, `results.json` cannot hold
+    except ValueError as error:
+        recorded = {}
+        problem = {"summary": f"its numbers must be a JSON object, written with `record` alone: {error}"}
+        outcome = replace(outcome, status="failed", error=outcome.error or problem)
     took = format_seconds(outcome.seconds)
     if outcome.error is None:
         console.print(f"{label}  [green]ok[/green]  {took}")
@@ -219,7 +278,7 @@ def _run_one(
         "peak_memory_mib": outcome.peak_memory_mib,
         "parameters": effective,
         "seeds": {name: value for name, value in effective.items() if name.startswith("seed")},
-        "metrics": read_json(metrics) if metrics.exists() else {},
+        "metrics": recorded,
         "error": outcome.error,
         "source_sha256": notebook.source_hash,
         "git": run.results["provenance"]["git"],

@@ -64,8 +64,8 @@ _TRUNK = (
 )  # fmt: skip
 _THROUGH_MAPS = (  # with a HEMlets branch: two streams that meet before the head
     ((34, 24), (39.5, 24), (39.5, 11), (45, 11)), ((65, 11), (79, 11)),
-    ((72, 11), (72, 0), (60, 0), (60, -2.7)), ((72, 0), (89, 0), (89, -2.7)), ((65, 37), (101, 37), (101, 26.4)),
-    ((96, 11), (101, 11), (101, 21.6)), ((103.4, 24), (106, 24)),
+    ((72, 11), (72, 0), (60, 0), (60, -2.7)), ((72, 0), (89, 0), (89, -2.7)),
+    ((65, 37), (101, 37), (101, 26.4)), ((96, 11), (101, 11), (101, 21.6)), ((103.4, 24), (106, 24)),
 )  # fmt: skip
 _STRAIGHT = (((65, 37), (101, 37), (101, 24), (106, 24)),)
 _TEXT_PT, _TITLE_PT = 8.5, 9.5
@@ -219,7 +219,7 @@ def draw_stage_bars(
         left = 0.0
         for stage, look in STAGE_LOOKS.items():
             size, label = numbers.get(stage, 0), "_" * bool(level) + look.title
-            colours = {"fc": look.colour + "55", "ec": look.colour, "hatch": look.hatch}
+            colours: dict[str, Any] = {"fc": look.colour + "55", "ec": look.colour, "hatch": look.hatch}
             axes.barh(level, size, left=left, height=0.64, label=label, **colours)
             if size >= label_from:
                 place, text = (left + size / 2, level), style.format(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -144,6 +145,56 @@ def test_bad_usage_exits_2(call, started, options, message):
     status, text = call("notebooks", *options)
     assert status == 2 and message in text
     assert not started
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["notebooks", "--resume", ""], "--resume"),
+        (["notebooks", "--only", " , "], "--only"),
+        (["notebooks", "--notebooks-dir", ""], "--notebooks-dir"),
+        (["notebooks", "--runs-dir", ""], "--runs-dir"),
+        (["demo", "--photos", ""], "--photos"),
+        (["demo", "--mocap", " "], "--mocap"),
+        (["data", "build", "--out", ""], "--out"),
+        (["data", "samples", "--out", ""], "--out"),
+        (["data", "verify", ""], "folder"),
+    ],
+)
+def test_empty_values_are_refused(call, started, arguments, option):
+    status, text = call(*arguments)
+    assert status == 2 and not started
+    expected = f"expected a value, got {arguments[-1]!r}. Give one, or leave it out."
+    assert " ".join(expected.split()) in text and option in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "`hemlets notebooks --resume a-run` carries on from here."),
+        (
+            ["--only", "01", "--runs-dir", "my runs", "--notebooks-dir", "books", "--timeout-s", "9"],
+            "`hemlets notebooks --resume a-run --timeout-s 9.0 --notebooks-dir books --runs-dir 'my runs'`",
+        ),
+        (["--write", "--only", "01,03"], "`hemlets notebooks --write --only 01,03` starts again."),
+    ],
+)
+def test_an_interruption_says_how_to_carry_on(call, monkeypatch, tmp_path, options, expected):
+    def run_notebooks(**options):
+        raise runs.RunInterrupted(runs.Run(folder=tmp_path / "a-run"))
+
+    monkeypatch.setattr(runs, "run_notebooks", run_notebooks)
+    status, text = call("notebooks", *options)
+    assert status == 130 and f"Interrupted. {expected}" in text
+
+
+def test_an_ascii_terminal_gets_a_question_mark(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(cli, "app", lambda: print("00 · One"))
+    cli.main()
+    stream.flush()
+    assert stream.buffer.getvalue().split() == [b"00", b"?", b"One"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,32 @@ def test_a_crop_beside_the_picture_is_refused():
         crop_image(np.zeros((20, 30, 3), np.uint8), affine_of([100.0, 10.0], 20.0, 16).numpy(), 16)
 
 
+@pytest.mark.parametrize(("side", "size"), [(100.0, 40), (333.3, 64), (590.0, 17)])
+def test_a_wide_box_costs_no_more_than_the_picture(monkeypatch, side, size):
+    """Only what the picture reaches is resampled, and it is what resampling the whole box gives."""
+    picture = np.random.default_rng(4).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    box = (np.array([14.5, 9.5]) - side / 2, np.array([14.5, 9.5]) + side / 2)
+    pad = 4 * int(side)
+    whole = np.full((20 + 2 * pad, 30 + 2 * pad, 3), FILL_RGB, np.uint8)
+    whole[pad : pad + 20, pad : pad + 30] = picture
+    edges = (*(box[0] + 0.5 + pad), *(box[1] + 0.5 + pad))
+    expected = np.asarray(Image.fromarray(whole).resize((size, size), Image.Resampling.BICUBIC, box=edges))
+    sizes, fromarray = [], Image.fromarray
+    monkeypatch.setattr(Image, "fromarray", lambda array: sizes.append(array.shape) or fromarray(array))
+    crop = crop_image(picture, affine_of([14.5, 9.5], side, size).numpy(), size)
+    assert np.abs(crop.astype(int) - expected).max() <= 1
+    assert max(sizes[0]) <= 30 + 16 * int(np.ceil(side / size))
+
+
+@pytest.mark.parametrize("rotation_deg", [0.0, 30.0])
+def test_an_absurd_box_is_refused(rotation_deg):
+    affine = affine_of([14.5, 9.5], 1e5, 64, rotation_deg=rotation_deg).numpy()
+    with pytest.raises(
+        ValueError, match=r"at most 20 times as wide as the picture of 30×20 px, got .* 100000"
+    ):
+        crop_image(np.zeros((20, 30, 3), np.uint8), affine, 64)
+
+
 def test_a_float_picture_is_refused():
     with pytest.raises(ValueError, match=r"must be \(H, W, 3\) uint8 RGB"):
         crop_image(np.zeros((20, 30, 3)), affine_of([10.0, 10.0], 20.0, 16).numpy(), 16)

@@ -105,7 +105,7 @@ def pair(tmp_path):
 
     def write(asf: str, amc: str) -> Path:
         (tmp_path / "07.asf").write_text(asf)
-        (tmp_path / "07_03.amc").write_text(amc)
+        (tmp_path / "07_03.amc").write_text(amc, encoding="utf-8")
         return tmp_path / "07_03.amc"
 
     return write
@@ -331,6 +331,50 @@ def test_bvh_unit_can_be_given(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unit_mm": 0.0}, r"`unit_mm` must be a finite number of mm above 0, got 0\.0"),
+        ({"unit_mm": float("nan")}, r"`unit_mm` must be a finite number of mm above 0, got nan"),
+        ({"unit_mm": float("inf")}, r"`unit_mm` must be a finite number of mm above 0, got inf"),
+        ({"up": "x"}, r"`up` must be 'y' or 'z', got 'x'"),
+    ],
+)
+def test_bvh_options_out_of_range(tmp_path, options, message):
+    (tmp_path / "a.bvh").write_text(bvh_text())
+    with pytest.raises(ValueError, match=message):
+        read_bvh(tmp_path / "a.bvh", **options)
+
+
+def test_numbers_that_overflow_are_refused(tmp_path, pair):
+    (tmp_path / "a.bvh").write_text(bvh_text().replace("\n0 90.0 0 ", "\n0 1e308 0 "))
+    with pytest.raises(
+        MocapError, match=r"a\.bvh: expected joints at finite places, got .* in frame 1\. A num"
+    ):
+        read_bvh(tmp_path / "a.bvh")
+    with pytest.raises(MocapError, match=r"07_03\.amc: expected joints at finite places, got .* in frame 2"):
+        read_amc(pair(asf_text(length_unit=0.1), amc_text([{}, {"root": "0 0 1e308 0 0 0"}])))
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    (tmp_path / "arm.bvh").write_text("\ufeff" + ARM, encoding="utf-8")
+    assert read_bvh_rig(tmp_path / "arm.bvh").names[0] == "Shoulder"
+
+
+@pytest.mark.parametrize(
+    ("frames", "time"),
+    [
+        ("Frames:2", "Frame Time:0.02"),
+        ("Frames : 2", "Frame\tTime:\t0.02"),
+        ("FRAMES:\t2", "frame  time : 0.02"),
+    ],
+)
+def test_blanks_in_the_header_of_a_bvh_do_not_matter(tmp_path, frames, time):
+    (tmp_path / "arm.bvh").write_text(ARM.replace("Frames: 2", frames).replace("Frame Time: 0.02", time))
+    rig = read_bvh_rig(tmp_path / "arm.bvh")
+    assert rig.fps == 50.0 and len(rig.starts) == 2
+
+
 @pytest.mark.parametrize("prefix", ["mixamorig:", "mixamorig_", "Anna:"])
 def test_bvh_prefixes_do_not_matter(tmp_path, prefix):
     (tmp_path / "a.bvh").write_text(bvh_text(prefix=prefix))
@@ -468,6 +512,8 @@ def test_truncated_asf(pair, share):
             "lfemur 0 0 0\nlfemur 0 0 0",
             r"line 7: expected 'lfemur' once in frame 1, got it twice",
         ),
+        ("\n1\n", "\n²\n", r"line 4: expected a frame number before the first bone, got '²'"),
+        ("\n1\n", f"\n{'9' * 5000}\n", r"line 4: expected a frame number before the first bone, got '999"),
         ("\n1\n", "\n", r"line 4: expected a frame number before the first bone, got 'root 0 900"),
         (
             "\n3\n",
@@ -568,8 +614,15 @@ def test_wrong_kind_of_file(tmp_path):
             r"line 22: expected 3 frames, and at least 1, got 2\. The file may be cut short",
         ),
         ("Frames: 2", "Frames: 1", r"line 22: expected 1 frames, and at least 1, got 2"),
-        ("Frames: 2", "Frames: two", r"line 22: expected a number for frames:, got 'two'"),
-        ("Time: 0.02", "Time: 0", r"line 23: expected a frame time above 0, got 0"),
+        ("Frames: 2", "Frames: two", r"line 22: expected a number for Frames:, got 'two'"),
+        (
+            "Time: 0.02",
+            "Time: 0",
+            r"line 23: expected a frame time of 0\.0001 to 1 s, got 0\. Write the seconds",
+        ),
+        ("Time: 0.02", "Time: 1e-320", r"line 23: expected a frame time of 0\.0001 to 1 s"),
+        ("Time: 0.02", "Time: 20", r"line 23: expected a frame time of 0\.0001 to 1 s, got 20"),
+        ("Frame Time: 0.02", "Time: 0.02", r"line 23: expected 'Frame Time:' after MOTION, got 'Time: 0"),
         (
             "1 2 3 90 0 0 ",
             "1 2 3 90 0 ",

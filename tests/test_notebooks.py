@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from hemlets_lib.notebooks import NotebookUsageError, check_parameters, execute, find_notebooks
@@ -96,7 +100,7 @@ def test_failures_say_what_happened(suite):
     assert slow == "cell 4 was stopped (cell limit, 4 s; --cell-timeout-s raises it)"
 
 
-def test_the_notebook_limit_names_its_own_option(tmp_path):
+def test_the_notebook_limit_names_its_own_option(tmp_path, caplog):
     path = make(tmp_path, "00_slow", "import time\nwhile True:\n    time.sleep(0.1)")
     for cell_timeout_s in (None, 600.0):
         outcome = execute(
@@ -104,6 +108,8 @@ def test_the_notebook_limit_names_its_own_option(tmp_path):
         )
         assert outcome.status == "timed out"
         assert outcome.error["summary"].endswith("(notebook limit, 2 s; --timeout-s raises it)")
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
 
 
 def test_results_hold_metrics_parameters_and_origin(suite):
@@ -142,12 +148,68 @@ def test_resume_runs_only_what_is_left(suite, capsys):
     assert run.results["notebooks"]["01_raises"]["parameters"]["seed"] == 5
 
 
+def test_resume_refuses_a_run_that_is_still_going(suite):
+    home, record = suite.folder.parent.parent, suite.folder / "results.json"
+    before = record.read_bytes()
+    with FileLock(suite.folder / ".running.lock"):  # as the process that works on it holds it
+        message = rf"run {suite.folder.name} is still going: expected .*, got .* Wait for it, or start a new"
+        with pytest.raises(NotebookUsageError, match=message):
+            run_notebooks(resume=suite.folder.name, notebooks_dir=home / "notebooks", runs_dir=home / "runs")
+    assert record.read_bytes() == before
+
+
+def test_a_run_holds_its_lock(tmp_path):
+    code = """
+    from pathlib import Path
+    from filelock import FileLock, Timeout
+    (folder,) = Path("../runs").iterdir()
+    try:
+        FileLock(folder / ".running.lock").acquire(timeout=0)
+    except Timeout:
+        print("held")
+    else:
+        raise AssertionError("the run does not hold its lock")
+    """
+    folder = make(tmp_path / "notebooks", "00_looks", textwrap.dedent(code)).parent
+    assert run_notebooks(notebooks_dir=folder, runs_dir=tmp_path / "runs").ok
+
+
+def test_damaged_numbers_fail_their_notebook_alone(tmp_path):
+    write = "import os\nfrom pathlib import Path\nPath(os.environ['HEMLETS_RESULTS']).write_text({!r})"
+    folder = tmp_path / "notebooks"
+    make(folder, "00_cut", write.format('{"a": '))
+    make(folder, "01_nan", write.format('{"a": NaN}'))
+    make(folder, "02_good", RECORDS)
+    run = run_notebooks(notebooks_dir=folder, runs_dir=tmp_path / "runs")
+    cut, nan, good = run.results["notebooks"].values()
+    assert cut["status"] == nan["status"] == "failed" and good["status"] == "ok"
+    expected = "its numbers must be a JSON object, written with `record` alone: "
+    assert cut["error"]["summary"].startswith(expected) and "is not valid JSON" in cut["error"]["summary"]
+    assert nan["error"]["summary"].startswith(expected) and nan["metrics"] == {}
+    assert json.loads((run.folder / "results.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize("named", ["samples", "~/samples"])
+def test_kernels_get_an_absolute_data_folder(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEMLETS_DATA", named)
+    path = make(tmp_path / "notebooks", "00_looks", "import os\nprint(os.environ['HEMLETS_DATA'])")
+    executed = tmp_path / "executed.ipynb"
+    assert execute(path, executed, parameters={}, timeout_s=60).status == "ok"
+    (output,) = nbformat.read(executed, as_version=4).cells[-1].outputs
+    expected = Path.home() / "samples" if named.startswith("~") else tmp_path / "samples"
+    assert output.text.strip() == str(expected)
+    assert os.environ["HEMLETS_DATA"] == named
+
+
 def test_resume_refuses_another_profile_and_unknown_runs(suite):
     where = {"notebooks_dir": suite.folder.parent.parent / "notebooks", "runs_dir": suite.folder.parent}
     with pytest.raises(NotebookUsageError, match="has profile 'smoke', not 'gpu'"):
         run_notebooks(resume="latest", profile="gpu", **where)
     with pytest.raises(NotebookUsageError, match="no run 'yesterday' to resume"):
         run_notebooks(resume="yesterday", **where)
+    with pytest.raises(NotebookUsageError, match="no run '' to resume"):
+        run_notebooks(resume="", **where)
 
 
 def test_write_puts_outputs_into_the_notebook(tmp_path, capsys):
@@ -257,8 +319,9 @@ def test_an_interrupted_run_keeps_what_it_finished(tmp_path):
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "hemlets notebooks --resume latest" in stderr and "Traceback" not in stderr
     (record,) = (tmp_path / "runs").glob("*/results.json")
+    again = shlex.join(["hemlets", "notebooks", "--resume", record.parent.name, *options])
+    assert f"`{again}` carries on from here" in stderr and "Traceback" not in stderr
     results = json.loads(record.read_text())
     assert results["status"] == "interrupted"
     assert {name: entry["status"] for name, entry in results["notebooks"].items()} == {"00_good": "ok"}

@@ -46,7 +46,7 @@ def folder(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), (1, 2, 3)).save(tmp_path / name / "a.png")
         text = content if isinstance(content, str) else json.dumps(content)
-        (tmp_path / name / "annotations.json").write_text(text)
+        (tmp_path / name / "annotations.json").write_text(text, encoding="utf-8")
         return tmp_path / name
 
     return write
@@ -163,6 +163,11 @@ def test_parent_of_folders_and_paths_from_the_parent(folder, tmp_path):
     assert len(read_photos(str(tmp_path / "studio"))) == 2
 
 
+def test_a_byte_order_mark_is_no_content(folder):
+    root = folder("\ufeff" + json.dumps({"joint_names": THREE, "records": [record()]}))
+    assert len(read_photos(root)) == 1
+
+
 def test_folders_without_annotations(tmp_path):
     with pytest.raises(PhotoError, match=r"expected annotations\.json there or one folder below, found none"):
         read_photos(tmp_path)
@@ -188,6 +193,8 @@ def test_folders_without_annotations(tmp_path):
         ),
         ({"joint_names": ["spine", "torso"], "records": []}, r"joint_names used once, got torso again"),
         ([3], r"record 0: expected an object, got int"),
+        ([], r"annotations\.json: expected at least one record, got none\. Add one"),
+        ({"joint_names": THREE, "records": []}, r"annotations\.json: expected at least one record, got none"),
     ],
 )
 def test_malformed_file(folder, content, message):
@@ -217,6 +224,14 @@ def test_malformed_file(folder, content, message):
         (
             {"camera": {"f_px": [1, 1], "c_px": [0, 0], "k_radial": [0]}},
             r"`k_radial` of shape \(3,\), got \(1,\)",
+        ),
+        (
+            {"camera": {"f_px": [1100, 0], "c_px": [0, 0]}},
+            r"record 1 \(a\.png\): expected focal lengths `f_px` above 0 px, got \[1100\.0, 0\.0\]",
+        ),
+        (
+            {"joints_cam_mm": [[0, 0, 3000], [0, 0, -5], [0, 0, 3000]]},
+            r"record 1 \(a\.png\): expected .* in front of the camera .*, got z -5 for 'head'",
         ),
         ({"bbox_size_px": -4}, r"expected a box with a side above 0, got -4 px"),
         (

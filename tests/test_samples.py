@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from hemlets_lib.data import samples
+from hemlets_lib.data.photos import PhotoError
 from hemlets_lib.data.samples import (
     ShippedSamples,
     check_samples,
@@ -17,7 +18,7 @@ from hemlets_lib.data.samples import (
     sample_from_photo,
     write_samples,
 )
-from hemlets_lib.data.shards import ShardDataset
+from hemlets_lib.data.shards import ShardDataset, verify_shards
 from hemlets_lib.data.shards.manifest import read_manifest
 from hemlets_lib.geometry import apply_affine, crop_to_px
 from hemlets_lib.skeleton import HEMLETS18
@@ -85,6 +86,48 @@ def test_writing_them_again_gives_the_same(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", "manifest.json", "shard-00000.arrow"}
 
 
+@pytest.mark.parametrize("stopped_by", ["build_shards", "replace"])
+def test_an_interrupted_writing_leaves_the_old_samples(tmp_path, monkeypatch, stopped_by):
+    out = tmp_path / "data"
+    few = samples._scenes()[:2]
+    monkeypatch.setattr(samples, "_scenes", lambda: few)
+    write_samples(out, show_progress=False)
+    before = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if stopped_by == "build_shards":
+            patch.setattr(samples, "build_shards", stop)
+        else:
+            patch.setattr(samples.os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_samples(out, show_progress=False)
+    assert {path.name: path.read_bytes() for path in out.glob("[!.]*")} == before
+    assert verify_shards(out).ok
+
+    (tmp_path / ".data.new").mkdir()
+    (tmp_path / ".data.new" / "manifest.json").write_text("of a run that was killed")
+    write_samples(out, show_progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_the_manifest_is_replaced_last(tmp_path, monkeypatch):
+    few = samples._scenes()[:1]
+    monkeypatch.setattr(samples, "_scenes", lambda: few)
+    moved, replace = [], samples.os.replace
+
+    def note(source, target):
+        moved.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(samples.os, "replace", note)
+    write_samples(tmp_path / "data", show_progress=False)
+    into_place = [path.name for path in moved if path.parent == tmp_path / "data"]
+    assert into_place == ["shard-00000.arrow", "manifest.json"]
+
+
 def test_other_shards_are_not_overwritten(tmp_path):
     shutil.copytree(find_samples(), tmp_path, dirs_exist_ok=True)
     manifest = read_manifest(tmp_path)
@@ -93,6 +136,9 @@ def test_other_shards_are_not_overwritten(tmp_path):
     with pytest.raises(ValueError, match="expected the shipped samples or nothing, got 'synthetic' shards"):
         write_samples(tmp_path)
     assert (tmp_path / "shard-00000.arrow").is_file()
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="may be somebody's data"):
+        write_samples(tmp_path)
 
 
 def test_where_they_are_looked_for(tmp_path, monkeypatch):
@@ -104,13 +150,26 @@ def test_where_they_are_looked_for(tmp_path, monkeypatch):
     shutil.copytree(usual, tmp_path / "mine")
     monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "mine"))
     assert find_samples() == tmp_path / "mine"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HEMLETS_DATA", "~/mine")
+    assert find_samples() == tmp_path / "mine"
+    monkeypatch.setenv("HEMLETS_DATA", "~")
+    assert find_samples() == tmp_path / "data_samples"
+
+
+def test_a_mistyped_variable_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "typo"))
+    with pytest.raises(
+        FileNotFoundError, match=r"one of: .*typo, .*typo.data_samples; .* Correct HEMLETS_DATA"
+    ):
+        find_samples()
 
 
 def test_nowhere_to_be_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(samples, "__file__", str(tmp_path / "a" / "b" / "c.py"))
-    monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "typo"))
-    with pytest.raises(FileNotFoundError, match=r"one of: .*typo, .*data_samples; .* `hemlets data samples`"):
+    monkeypatch.delenv("HEMLETS_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"one of: .*data_samples; .* `hemlets data samples`"):
         find_samples()
 
 
@@ -145,6 +204,19 @@ def test_a_photograph_with_depth_but_no_root(tmp_path):
     parts = dict(zip(HEMLETS18.part_names, sample.part_states.tolist(), strict=True))
     assert parts[("left_hip", "left_knee")] == 1 and parts[("left_knee", "left_ankle")] == 0
     assert sum(state != UNKNOWN for state in parts.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ({"bbox_center_px": [900, 30], "bbox_size_px": 40}, "lies outside the picture of 80×60 px"),
+        ({"bbox_center_px": [40, 30], "bbox_size_px": 1e5}, "got a side of 100000 px"),
+    ],
+)
+def test_a_box_that_cannot_be_cropped_names_the_photograph(tmp_path, box, message):
+    write_photo(tmp_path, **box)
+    with pytest.raises(PhotoError, match=rf"one\.png: the crop .*{message}.* Check the person's box"):
+        load_samples(tmp_path, size=32)
 
 
 def test_real_photographs(real_samples):

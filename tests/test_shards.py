@@ -1,10 +1,12 @@
 """Shards: what is read is what was written, a killed build resumes, damage is named."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +175,32 @@ def test_a_killed_build_resumes(tmp_path):
     assert read_manifest(tmp_path)["shards"] == fresh["shards"]
 
 
+BUILD_IN_PROCESSES = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_shards import Arms, build
+build(sys.argv[1], Arms(400, delay_s=0.02), rows_per_shard=50, workers=2)
+"""
+
+
+def test_a_killed_build_takes_its_workers_along(tmp_path):
+    """The workers hold the pipe that the build writes to: it ends when the last of them does."""
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", BUILD_IN_PROCESSES, str(tmp_path), here]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*.arrow")) and time.monotonic() < deadline:
+            assert process.poll() is None, "the build ended by itself"
+            time.sleep(0.02)
+        assert list(tmp_path.glob("*.arrow"))
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=20)
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_a_set_can_be_extended_but_not_shortened(tmp_path):
     build(tmp_path, Arms(10))
     source = Arms(13)
@@ -220,6 +248,34 @@ def test_a_corrupt_manifest_stops_everything(tmp_path):
     path.write_text("[1]")
     with pytest.raises(ValueError, match="got another file"):
         verify_shards(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "message"),
+    [
+        ({"shards": 3}, {}, "`shards` to be a list, got 3"),
+        ({"shards": [3]}, {}, "`name`, `rows`, `bytes` and `sha256` of shard 0, got 3"),
+        ({}, {"bytes": None}, "`name`, `rows`, `bytes` and `sha256` of shard 0, got .*'bytes': None"),
+        ({}, {"rows": "4"}, "`name`, `rows`, `bytes` and `sha256` of shard 0, got .*'rows': '4'"),
+        ({}, {"name": "../mine.arrow"}, r"shard names such as shard-00000\.arrow, got '\.\./mine\.arrow'"),
+        (
+            {},
+            {"name": "/shard-00000.arrow"},
+            r"shard names such as shard-00000\.arrow, got '/shard-00000\.arrow'",
+        ),
+        ({}, {"name": "shard-00001.arrow"}, "every shard once, got one twice"),
+        ({"num_rows": 9}, {}, "9 samples in a complete set, got shards of 8"),
+        ({"num_rows": "8"}, {}, "`num_rows` to be 1 or more, got '8'"),
+        ({"identity": {"source": 1}}, {}, "`identity` to be an object with an object `source`"),
+    ],
+)
+def test_a_manifest_with_wrong_values_is_named(tmp_path, changes, line, message):
+    manifest = build(tmp_path, Arms(8))
+    manifest["shards"][0] |= line
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | changes))
+    for attempt in (lambda folder: build(folder, Arms(8)), verify_shards, ShardDataset):
+        with pytest.raises(ValueError, match=rf"manifest\.json: expected {message}"):
+            attempt(tmp_path)
 
 
 def test_a_newer_format_is_refused(tmp_path):

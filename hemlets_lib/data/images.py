@@ -22,6 +22,8 @@ __all__ = ["FILL_RGB", "crop_image", "decode_image", "encode_jpeg", "read_image"
 FILL_RGB = (124, 116, 104)  # ImageNet's mean colour in grey levels
 _FILTER_REACH = 3  # source pixels beyond the box that Pillow's bicubic filter may look at, per unit of scale
 _MAX_SUPERSAMPLING = 8
+_WIDE_BOX = 3  # a crop's side over the picture's longer side
+_MAX_BOX = 20  # the same; in a wider box the picture would be a speck
 
 
 def decode_image(data: bytes, *, name: str = "picture") -> UInt8[np.ndarray, "H W 3"]:
@@ -93,7 +95,8 @@ def crop_image(
         fill_rgb: Colour of what lies outside the picture.
 
     Raises:
-        ValueError: If the picture is not uint8 RGB, or the crop does not touch it at all.
+        ValueError: If the picture is not uint8 RGB, or the crop does not touch it at all, or is more than
+            20 times as wide as it.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
@@ -111,6 +114,12 @@ def crop_image(
             f"the crop covers x {low[0]:.0f}…{high[0]:.0f}, y {low[1]:.0f}…{high[1]:.0f} px and lies outside "
             f"the picture of {width}×{height} px. Check the person's box."
         )
+    side = float(np.linalg.norm(linear, axis=0).max()) * size
+    if not side <= _MAX_BOX * max(width, height):
+        raise ValueError(
+            f"the crop must be at most {_MAX_BOX} times as wide as the picture of {width}×{height} px, "
+            f"got a side of {side:.0f} px. Check the person's box."
+        )
     upright = affine[0, 1] == 0 and affine[1, 0] == 0 and affine[0, 0] > 0 and affine[1, 1] > 0
     if upright:
         return _crop_box(image, low, high, size, fill_rgb)
@@ -120,11 +129,20 @@ def crop_image(
 def _crop_box(
     image: np.ndarray, low: np.ndarray, high: np.ndarray, size: int, fill_rgb: tuple[int, int, int]
 ) -> np.ndarray:
-    """Resampling by Pillow; the box is padded where it leaves the picture."""
-    reach = _FILTER_REACH * max(1, math.ceil((high[0] - low[0]) / size))
+    """Resampling by Pillow; the box is padded where it leaves the picture.
+
+    Of a wide box only the crop pixels that the picture reaches are resampled, to spare memory.
+    """
+    height, width = image.shape[:2]
+    scale = (high - low) / size  # source pixels per crop pixel
+    reach = _FILTER_REACH * max(1, math.ceil(scale[0]))
+    first, last = np.zeros(2, int), np.full(2, size)
+    if (high - low).max() > _WIDE_BOX * max(width, height):
+        first = np.floor((-0.5 - reach - low) / scale).astype(int).clip(0, size)
+        last = np.ceil((np.array([width, height]) - 0.5 + reach - low) / scale).astype(int).clip(0, size)
+    low, high = low + first * scale, np.where(last == size, high, low + last * scale)
     start = np.floor(low + 0.5).astype(int) - reach  # in edge coordinates: pixel u spans u … u+1
     stop = np.ceil(high + 0.5).astype(int) + reach
-    height, width = image.shape[:2]
     inside_start, inside_stop = np.maximum(start, 0), np.minimum(stop, (width, height))
     region = image[inside_start[1] : inside_stop[1], inside_start[0] : inside_stop[0]]
     if (inside_start != start).any() or (inside_stop != stop).any():
@@ -135,8 +153,12 @@ def _crop_box(
         padded[at[1] : at[1] + region.shape[0], at[0] : at[0] + region.shape[1]] = region
         region = padded
     box = (*(low + 0.5 - start), *(high + 0.5 - start))
-    resized = Image.fromarray(region).resize((size, size), Image.Resampling.BICUBIC, box=box)
-    return np.array(resized)
+    columns, rows = (last - first).tolist()
+    resized = Image.fromarray(region).resize((columns, rows), Image.Resampling.BICUBIC, box=box)
+    crop = np.empty((size, size, 3), np.uint8)
+    crop[:] = fill_rgb
+    crop[first[1] : last[1], first[0] : last[0]] = np.asarray(resized)
+    return crop
 
 
 def _crop_turned(

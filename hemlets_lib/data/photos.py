@@ -118,20 +118,18 @@ def read_photos(root: str | Path) -> list[Photo]:
 
 def _read_file(file: Path) -> list[Photo]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PhotoError(f"{file}: expected JSON, got: {error}. The file may be cut short.") from error
     if isinstance(content, list):
-        return [_read_mpii(_Record(file, i, record)) for i, record in enumerate(content)]
+        return [_read_mpii(record) for record in _records(file, content)]
     if not isinstance(content, dict) or not {"joint_names", "records"} <= set(content):
         got = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise PhotoError(
             f"{file}: expected an object with joint_names and records, or MPII's list, got {got}."
         )
     skeleton = _file_skeleton(file, content["joint_names"])
-    if not isinstance(content["records"], list):
-        raise PhotoError(f"{file}: expected a list of records, got {type(content['records']).__name__}.")
-    return [_read_record(_Record(file, i, record), skeleton) for i, record in enumerate(content["records"])]
+    return [_read_record(record, skeleton) for record in _records(file, content["records"])]
 
 
 def _file_skeleton(file: Path, names: Any) -> Skeleton:
@@ -205,6 +203,14 @@ class _Record:
         raise PhotoError(f"{self.where}: expected a picture at {tried[0]} or {tried[1]}, found neither.")
 
 
+def _records(file: Path, entries: Any) -> list[_Record]:
+    if not isinstance(entries, list):
+        raise PhotoError(f"{file}: expected a list of records, got {type(entries).__name__}.")
+    if not entries:
+        raise PhotoError(f"{file}: expected at least one record, got none. Add one per labelled person.")
+    return [_Record(file, number, fields) for number, fields in enumerate(entries)]
+
+
 def _to_hemlets(
     joints: Float[np.ndarray, "J C"], skeleton: Skeleton, known: Bool[np.ndarray, "J"] | None = None
 ) -> tuple[Float[np.ndarray, "18 C"], Bool[np.ndarray, "18"]]:
@@ -218,9 +224,14 @@ def _read_record(record: _Record, skeleton: Skeleton) -> Photo:
     joints_px, px_valid = _to_hemlets(record.finite("joints_px", (skeleton.num_joints, 2)), skeleton)
     joints_cam = cam_valid = None
     if "joints_cam_mm" in record.fields:
-        joints_cam, cam_valid = _to_hemlets(
-            record.finite("joints_cam_mm", (skeleton.num_joints, 3)), skeleton
-        )
+        labelled = record.finite("joints_cam_mm", (skeleton.num_joints, 3))
+        if not (labelled[:, 2] > 0).all():
+            at = int(np.argmin(labelled[:, 2]))
+            raise PhotoError(
+                f"{record.where}: expected `joints_cam_mm` in front of the camera (z above 0 mm), got z "
+                f"{labelled[at, 2]:g} for {skeleton.joint_names[at]!r}. Give camera space, +z away from it."
+            )
+        joints_cam, cam_valid = _to_hemlets(labelled, skeleton)
     camera: dict[str, Float[np.ndarray, "..."]] = {}
     if "camera" in record.fields:
         fields = record.need("camera")
@@ -230,6 +241,11 @@ def _read_record(record: _Record, skeleton: Skeleton) -> Photo:
             "focal_px": record.finite("f_px", (2,), fields),
             "centre_px": record.finite("c_px", (2,), fields),
         }
+        if not (camera["focal_px"] > 0).all():
+            raise PhotoError(
+                f"{record.where}: expected focal lengths `f_px` above 0 px, got "
+                f"{camera['focal_px'].tolist()}. Leave `camera` out where it is unknown."
+            )
         for key, size in (("k_radial", 3), ("p_tangential", 2)):
             camera[key] = record.finite(key, (size,), fields) if key in fields else np.zeros(size)
     if "bbox_center_px" in record.fields:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +19,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hemlets_lib.data.images import decode_image
-from hemlets_lib.data.photos import Photo, read_photos
+from hemlets_lib.data.photos import Photo, PhotoError, read_photos
 from hemlets_lib.data.sample import Meta, Sample, make_sample, resize_sample
 from hemlets_lib.data.shards.dataset import (
     JPEG_QUALITY,
     ShardCheck,
     ShardDataset,
     build_shards,
+    refuse_strangers,
     verify_shards,
 )
-from hemlets_lib.data.shards.manifest import LOCK_NAME, MANIFEST_NAME, read_manifest
+from hemlets_lib.data.shards.manifest import LOCK_NAME, MANIFEST_NAME, locked, read_manifest
 from hemlets_lib.data.shards.records import image_encoding, sample_to_record
 from hemlets_lib.geometry import Camera
 
@@ -142,43 +144,68 @@ class ShippedSamples:
 def find_samples() -> Path:
     """The folder with the shipped samples.
 
-    Looked for in the environment variable HEMLETS_DATA, then in `./data_samples`, then beside the package.
+    Where the environment variable HEMLETS_DATA is set, it is there or in `data_samples` below it, and
+    nowhere else; otherwise `./data_samples`, or that beside the package.
 
     Raises:
-        FileNotFoundError: If it is nowhere; the message lists the places.
+        FileNotFoundError: If it is not there; the message lists the places.
     """
-    beside = Path(__file__).resolve().parents[2] / _FOLDER
-    places = [Path.cwd() / _FOLDER, beside]
     if named := os.environ.get(_ENVIRONMENT):
-        places = [Path(named), Path(named) / _FOLDER, *places]
+        folder = Path(named).expanduser()
+        places = [folder, folder / _FOLDER]
+        remedy = f"Correct {_ENVIRONMENT} (it is {named!r}), or unset it to use the samples of the project."
+    else:
+        places = [Path.cwd() / _FOLDER, Path(__file__).resolve().parents[2] / _FOLDER]
+        remedy = f"Make them with `{_COMMAND}`, or set {_ENVIRONMENT} to the folder that has them."
     for place in places:
         if (place / MANIFEST_NAME).is_file():
             return place
     listed = ", ".join(map(str, dict.fromkeys(places)))
     raise FileNotFoundError(
-        f"expected the shipped samples in one of: {listed}; found none with a {MANIFEST_NAME}. "
-        f"Make them with `{_COMMAND}`, or set {_ENVIRONMENT} to the folder that has them."
+        f"expected the shipped samples in one of: {listed}; found none with a {MANIFEST_NAME}. {remedy}"
     )
 
 
 def write_samples(out: str | Path = _FOLDER, *, show_progress: bool = True) -> dict[str, Any]:
     """Makes the shipped samples anew, in place of those in the folder; other files there stay.
 
+    They are made in a folder beside it and moved only once they are whole.
+
     Returns:
         The manifest.
 
     Raises:
-        ValueError: If the folder holds shards that are not the shipped samples.
+        ValueError: If the folder holds shards that are not the shipped samples, or is being written.
     """
-    root = Path(out)
-    if (root / MANIFEST_NAME).exists():
-        kind = read_manifest(root)["identity"]["source"].get("kind")
-        if kind != "shipped":
-            raise ValueError(f"{root}: expected the shipped samples or nothing, got {kind!r} shards")
-        for path in (root / MANIFEST_NAME, *root.glob("shard-*.arrow")):
-            path.unlink()
+    root = Path(out).resolve()  # a link's target: files can be moved only within one disk
+    root.mkdir(parents=True, exist_ok=True)
+    fresh = root.with_name(f".{root.name}.new")
     source = ShippedSamples()
-    manifest = build_shards(root, source, rows_per_shard=len(source), workers=1, show_progress=show_progress)
+    with locked(root):
+        before: set[str] = set()
+        if (root / MANIFEST_NAME).exists():
+            old = read_manifest(root)
+            kind = old["identity"]["source"].get("kind")
+            if kind != "shipped":
+                raise ValueError(
+                    f"{root}: expected the shipped samples or nothing, got {kind!r} shards. "
+                    "Choose another folder."
+                )
+            before = {line["name"] for line in old["shards"]}
+        else:
+            refuse_strangers(root)
+        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
+        try:
+            manifest = build_shards(
+                fresh, source, rows_per_shard=len(source), workers=1, show_progress=show_progress
+            )
+            names = [line["name"] for line in manifest["shards"]]
+            for name in (*names, MANIFEST_NAME):
+                os.replace(fresh / name, root / name)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        for name in before.difference(names):
+            (root / name).unlink(missing_ok=True)
     (root / LOCK_NAME).unlink(missing_ok=True)
     return manifest
 
@@ -239,7 +266,7 @@ def sample_from_photo(photo: Photo, size: int = SAMPLES_SIZE) -> Sample:
     """A labelled photograph as a sample; its camera stands at the world's origin.
 
     Raises:
-        ValueError: If the picture cannot be read, or the person's box lies outside it.
+        PhotoError: If the picture cannot be read, or the person's box lies outside it; names the picture.
     """
     camera = joints_cam_mm = None
     if photo.focal_px is not None and photo.centre_px is not None:
@@ -248,16 +275,20 @@ def sample_from_photo(photo: Photo, size: int = SAMPLES_SIZE) -> Sample:
         camera = Camera(torch.from_numpy(photo.focal_px), torch.from_numpy(photo.centre_px), **given)
     if photo.joints_cam_mm is not None and photo.joints_cam_valid is not None:
         joints_cam_mm = _or_nan(photo.joints_cam_mm, photo.joints_cam_valid)
-    return make_sample(
-        photo.load_image(),
-        box_centre_px=torch.from_numpy(photo.box_centre_px),
-        box_side_px=photo.box_side_px,
-        size=size,
-        meta=Meta(dataset=photo.dataset, sample_id=photo.name, source=str(photo.image_path)),
-        joints_px=_or_nan(photo.joints_px, photo.joint_valid),
-        joints_cam_mm=joints_cam_mm,
-        camera=camera,
-    )
+    picture = photo.load_image()
+    try:
+        return make_sample(
+            picture,
+            box_centre_px=torch.from_numpy(photo.box_centre_px),
+            box_side_px=photo.box_side_px,
+            size=size,
+            meta=Meta(dataset=photo.dataset, sample_id=photo.name, source=str(photo.image_path)),
+            joints_px=_or_nan(photo.joints_px, photo.joint_valid),
+            joints_cam_mm=joints_cam_mm,
+            camera=camera,
+        )
+    except ValueError as error:
+        raise PhotoError(f"{photo.image_path}: {error}") from error
 
 
 def load_samples(

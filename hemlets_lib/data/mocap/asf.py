@@ -10,6 +10,7 @@ ASF/AMC page of the CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["Acclaim", "AcclaimBone", "read_acclaim_motion", "read_acclaim_skelet
 _ROOT_CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 _ROTATIONS = ("rx", "ry", "rz")
 _MM_PER_INCH = 25.4
+_MAX_DIGITS = 18  # of a frame number, which is 64 bits wide
 
 
 @dataclass
@@ -272,7 +274,7 @@ def _read_frames(
                 degrees = text.upper() == ":DEGREES"
             continue
         name, *words = text.split()
-        if name.isdigit() and not words:
+        if name.isdecimal() and len(name) <= _MAX_DIGITS and not words:
             close_frame(line)
             numbers.append(int(name))
             continue
@@ -327,7 +329,7 @@ def _move(
         direction = np.array(bone.direction)
         assert bone.length is not None  # checked when the bone was read
         rest_starts[i] = rest_ends[parent]
-        rest_ends[i] = rest_starts[i] + bone.length * direction / np.linalg.norm(direction)
+        rest_ends[i] = rest_starts[i] + bone.length * direction / math.hypot(*direction)
         lever = rest_ends[parent] - rest_starts[parent]
         starts[:, i] = starts[:, parent] + rotations[:, parent] @ lever
         rotations[:, i] = rotations[:, parent] @ turn

@@ -21,6 +21,7 @@ from hemlets_lib.data.mocap.rig import MocapError, Rig, euler_matrix, parse_numb
 
 __all__ = ["read_bvh_rig"]
 
+_FRAME_TIME_S = (1e-4, 1.0)  # beyond, a header is in another unit or damaged
 _CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "xyz")
 
 
@@ -145,18 +146,13 @@ def _read_channels(words: _Words, joint: _Joint, line: int) -> None:
 def _read_motion(
     path: Path, lines: list[tuple[int, str]], *, num_channels: int
 ) -> tuple[Float[np.ndarray, "F C"], float]:
-    header = {}
-    for place, keyword in enumerate(("frames:", "frame time:")):
-        if place >= len(lines) or not lines[place][1].lower().startswith(keyword):
-            got = repr(lines[place][1][:40]) if place < len(lines) else "the end of the file"
-            line = lines[place][0] if place < len(lines) else None
-            raise MocapError.at(path, line, expected=f"{keyword.capitalize()!r} after MOTION", got=got)
-        line, text = lines[place]
-        value = text[len(keyword) :].split()
-        (header[keyword],) = parse_numbers(path, line, value, count=1, what=keyword)
-    announced, seconds = header["frames:"], header["frame time:"]
-    if seconds <= 0:
-        raise MocapError.at(path, lines[1][0], expected="a frame time above 0", got=f"{seconds:g}")
+    announced = _header_number(path, lines[:1], "Frames")
+    seconds = _header_number(path, lines[1:2], "Frame Time")
+    if not _FRAME_TIME_S[0] <= seconds <= _FRAME_TIME_S[1]:
+        raise MocapError.at(
+            path, lines[1][0], expected=f"a frame time of {_FRAME_TIME_S[0]:g} to {_FRAME_TIME_S[1]:g} s",
+            got=f"{seconds:g}", hint="Write the seconds from one frame to the next.",
+        )  # fmt: skip
     rows = lines[2:]
     frames = [
         parse_numbers(path, line, text.split(), count=num_channels, what=f"frame {frame}")
@@ -168,6 +164,16 @@ def _read_motion(
             hint="The file may be cut short.",
         )  # fmt: skip
     return np.array(frames), 1.0 / seconds
+
+
+def _header_number(path: Path, lines: list[tuple[int, str]], keyword: str) -> float:
+    """The number in `keyword: number`, which stands in the first line; blanks and tabs do not matter."""
+    line, text = lines[0] if lines else (None, "")
+    name, colon, value = text.partition(":")
+    if line is None or not colon or name.lower().split() != keyword.lower().split():
+        got = repr(text[:40]) if lines else "the end of the file"
+        raise MocapError.at(path, line, expected=f"'{keyword}:' after MOTION", got=got)
+    return parse_numbers(path, line, value.split(), count=1, what=f"{keyword}:")[0]
 
 
 def _move(path: Path, joints: list[_Joint], motion: Float[np.ndarray, "F C"], fps: float) -> Rig:

@@ -57,6 +57,9 @@ _PLAUSIBLE_STATURE_MM = (1100.0, 2300.0)
 # Millimetres, centimetres, inches, CMU's ASF unit, metres. Two neighbours differ by 2.2 at least.
 _UNITS_MM = (1.0, 10.0, 25.4, 25.4 / 0.45, 1000.0)
 
+# Numbers too large to multiply end as joints that are not finite, which `_joints` refuses.
+_quiet_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
 End: TypeAlias = Literal["start", "end"]
 
 
@@ -130,6 +133,7 @@ def read_mocap(path: str | Path) -> Take:
             )
 
 
+@_quiet_overflow
 def read_amc(
     amc_path: str | Path,
     asf_path: str | Path | None = None,
@@ -170,6 +174,7 @@ def read_amc(
     )
 
 
+@_quiet_overflow
 def read_bvh(
     path: str | Path,
     *,
@@ -202,7 +207,14 @@ def read_bvh(
     Raises:
         MocapError: If the file is missing, malformed or cut short, has no joint of an expected
             name, or no unit makes it a body of plausible height.
+        ValueError: If an option is out of range.
     """
+    if unit_mm is not None and not 0 < unit_mm < np.inf:
+        raise ValueError(
+            f"`unit_mm` must be a finite number of mm above 0, got {unit_mm}. Leave it out to have it found."
+        )
+    if up not in ("y", "z"):
+        raise ValueError(f"`up` must be 'y' or 'z', got {up!r}. Name the file's axis that points up.")
     path = Path(path)
     rig = read_bvh_rig(path)
     points, skull = _bvh_points(rig, names or {})
@@ -255,7 +267,15 @@ def _joints(
     )
     for joint, sources in HEMLETS18.derived.items():
         found[joint] = np.mean([found[source] for source in sources], axis=0)
-    return np.stack([found[joint] for joint in HEMLETS18.joint_names], axis=1)
+    joints = np.stack([found[joint] for joint in HEMLETS18.joint_names], axis=1)
+    if not (finite := np.isfinite(joints).all(-1)).all():
+        frame, at = np.argwhere(~finite)[0]
+        raise MocapError.at(
+            rig.path, None, expected="joints at finite places",
+            got=f"{joints[frame, at].tolist()} mm for {HEMLETS18.joint_names[at]!r} in frame {frame + 1}",
+            hint="A number in the file, or the unit, is out of range.",
+        )  # fmt: skip
+    return joints
 
 
 def _z_up(joints: Float[np.ndarray, "F J 3"], up: Literal["y", "z"]) -> Float[np.ndarray, "F J 3"]:

@@ -101,7 +101,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     """
     if not path.is_file():
         raise MocapError.at(path, None, expected="a motion capture file", got="no such file")
-    text = path.read_text(encoding="utf-8", errors="replace")  # a binary file fails at its first word
+    text = path.read_text(encoding="utf-8-sig", errors="replace")  # a binary file fails at its first word
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line]
     if not lines:

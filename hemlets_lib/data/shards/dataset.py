@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -40,6 +42,7 @@ __all__ = [
     "ShardCheck",
     "ShardDataset",
     "build_shards",
+    "refuse_strangers",
     "verify_shards",
 ]
 
@@ -90,6 +93,15 @@ def _start_worker(source: SampleSource) -> None:
     global _worker_source
     _worker_source = source
     torch.set_num_threads(1)  # the workers are the parallelism
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this worker once the build was killed; its siblings hold the queue open, so it would wait on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(start: int, stop: int, encoding: Mapping[str, Any]) -> list[Record]:
@@ -178,7 +190,7 @@ def _progress(show: bool, total: int, kept: int) -> Iterator[Callable[[int], Non
     console.print(f"{total - kept} samples made in {format_seconds(elapsed)}, {kept} were there already")
 
 
-def _strangers(root: Path) -> None:
+def refuse_strangers(root: Path) -> None:
     """Raises ValueError where a folder without a manifest holds Arrow files."""
     if found := sorted(path.name for path in root.glob("*.arrow")):
         raise ValueError(
@@ -243,7 +255,7 @@ def build_shards(
             check_identity(root, manifest, identity, total)
             lines = {line["name"]: line for line in manifest["shards"] if _is_good(root, line, spans)}
         else:
-            _strangers(root)
+            refuse_strangers(root)
         for leftover in root.glob("*.tmp"):  # of a build that was killed
             leftover.unlink()
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ _FORMAT = "hemlets-shards"
 _FORMAT_VERSION = 1
 LOCK_NAME = ".building.lock"
 _PACKAGES = ("hemlets", "numpy", "numba", "pillow", "torch", "datasets")
+_SHARD_NAME = re.compile(r"shard-[0-9]+\.arrow")  # so never a path out of the folder
+_LINE_TYPES = {"name": str, "rows": int, "bytes": int, "sha256": str}
 _KEYS = {"format", "format_version", "complete", "identity", "num_rows", "shards"}
 
 
@@ -108,7 +111,32 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
             f"{path}: expected format version {_FORMAT_VERSION}, got {manifest['format_version']}. "
             "Build the shards again with this version of hemlets."
         )
+    if problem := _problem(manifest):
+        raise ValueError(f"{path}: {problem}. {remedy}")
     return manifest
+
+
+def _problem(manifest: Mapping[str, Any]) -> str:
+    """What is wrong with a manifest's values, as 'expected …, got …'; nothing where all is well."""
+    identity, shards, num_rows = (manifest[key] for key in ("identity", "shards", "num_rows"))
+    if not isinstance(identity, dict) or not isinstance(identity.get("source"), dict):
+        return "expected `identity` to be an object with an object `source`, got others"
+    if not isinstance(shards, list):
+        return f"expected `shards` to be a list, got {shards!r}"
+    for number, line in enumerate(shards):
+        if not isinstance(line, dict) or any(type(line.get(k)) is not kind for k, kind in _LINE_TYPES.items()):
+            got = {k: line.get(k) for k in _LINE_TYPES} if isinstance(line, dict) else line
+            return f"expected `name`, `rows`, `bytes` and `sha256` of shard {number}, got {got}"
+        if not _SHARD_NAME.fullmatch(line["name"]):
+            return f"expected shard names such as shard-{number:05d}.arrow, got {line['name']!r}"
+    if len({line["name"] for line in shards}) < len(shards):
+        return "expected every shard once, got one twice"
+    rows = sum(line["rows"] for line in shards)
+    if type(num_rows) is not int or num_rows < 1:
+        return f"expected `num_rows` to be 1 or more, got {num_rows!r}"
+    if manifest["complete"] and rows != num_rows:
+        return f"expected {num_rows} samples in a complete set, got shards of {rows}"
+    return ""
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
