@@ -160,9 +160,16 @@ def test_where_they_are_looked_for(tmp_path, monkeypatch):
 def test_a_mistyped_variable_is_not_passed_over(tmp_path, monkeypatch):
     monkeypatch.setenv("HEMLETS_DATA", str(tmp_path / "typo"))
     with pytest.raises(
-        FileNotFoundError, match=r"one of: .*typo, .*typo.data_samples; .* Correct HEMLETS_DATA"
+        FileNotFoundError, match=r"HEMLETS_DATA must name a folder, got '.*typo'\. Correct it"
     ):
         find_samples()
+
+
+def test_a_folder_of_other_data_does_not_hide_them(tmp_path, monkeypatch):
+    usual = find_samples()
+    (tmp_path / "human36m").mkdir()
+    monkeypatch.setenv("HEMLETS_DATA", str(tmp_path))
+    assert find_samples() == usual
 
 
 def test_nowhere_to_be_found(tmp_path, monkeypatch):

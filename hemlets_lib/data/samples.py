@@ -144,25 +144,29 @@ class ShippedSamples:
 def find_samples() -> Path:
     """The folder with the shipped samples.
 
-    Where the environment variable HEMLETS_DATA is set, it is there or in `data_samples` below it, and
-    nowhere else; otherwise `./data_samples`, or that beside the package.
+    Looked for in the folder that the environment variable HEMLETS_DATA names, and in `data_samples` below
+    that; then in `./data_samples`, then beside the package.
 
     Raises:
-        FileNotFoundError: If it is not there; the message lists the places.
+        FileNotFoundError: If HEMLETS_DATA names no folder, or the samples are nowhere; the message lists
+            the places.
     """
+    places = [Path.cwd() / _FOLDER, Path(__file__).resolve().parents[2] / _FOLDER]
     if named := os.environ.get(_ENVIRONMENT):
         folder = Path(named).expanduser()
-        places = [folder, folder / _FOLDER]
-        remedy = f"Correct {_ENVIRONMENT} (it is {named!r}), or unset it to use the samples of the project."
-    else:
-        places = [Path.cwd() / _FOLDER, Path(__file__).resolve().parents[2] / _FOLDER]
-        remedy = f"Make them with `{_COMMAND}`, or set {_ENVIRONMENT} to the folder that has them."
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{_ENVIRONMENT} must name a folder, got {named!r}. Correct it, or unset it to use the "
+                "project's own samples."
+            )
+        places = [folder, folder / _FOLDER, *places]
     for place in places:
         if (place / MANIFEST_NAME).is_file():
             return place
     listed = ", ".join(map(str, dict.fromkeys(places)))
     raise FileNotFoundError(
-        f"expected the shipped samples in one of: {listed}; found none with a {MANIFEST_NAME}. {remedy}"
+        f"expected the shipped samples in one of: {listed}; found none with a {MANIFEST_NAME}. "
+        f"Make them with `{_COMMAND}`, or set {_ENVIRONMENT} to the folder that has them."
     )
 
 
