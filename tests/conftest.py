@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ if os.environ.get("HEMLETS_CHECK_SHAPES", "1") != "0":  # before anything import
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+# A shell that runs the tests in the background has SIGINT ignored, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other more than they compute
 
 
