@@ -158,13 +158,6 @@ class Skeleton:
                 paths[joint] = False
         return paths
 
-    @cached_property
-    def on_parts(self) -> Bool[Tensor, "J"]:
-        """Joints that are the end of some part; only these can be read back from triplets."""
-        ends = torch.zeros(self.num_joints, dtype=torch.bool)
-        ends[sorted({joint for part in self.parts for joint in part})] = True
-        return ends
-
     def _mirrored(self, joint: str) -> str:
         for side, other in (("left_", "right_"), ("right_", "left_")):
             if joint.startswith(side) and other + joint.removeprefix(side) in self.joint_names:

@@ -302,7 +302,7 @@ def triplets_at_a_glance(
         state = int(states[part])
         draw_image(axes, image, grey=True)
         count = triplets.shape[1]
-        for index in sorted(range(count), key=lambda i: -abs(i - count // 2), reverse=True):
+        for index in sorted(range(count), key=lambda i: abs(i - count // 2)):  # the middle map below
             draw_map(axes, triplets[part, index], image.shape[0], colour=state_colour(index - count // 2))
         axes.set_title(
             f"{_part_title(skeleton, part)}\n{state_label(state)}", fontsize=7, color=state_colour(state)
