@@ -142,6 +142,14 @@ LEDGER: tuple[Entry, ...] = (
         "brightness",
     ),
     Entry(
+        "shares of 2D and 3D data in a batch",
+        "'Mixed training', without a ratio.",
+        "Half and half, or equal shares of more sources; the same in every batch to within one row.",
+        "So does the method whose strategy it adopts (Sun et al., ECCV 2018).",
+        "data.mixing",
+        "ratios",
+    ),
+    Entry(
         "joints that augmentation moves out of the crop",
         "Nothing.",
         "They stay labels: x and y are drawn to the border, depth is learnt.",

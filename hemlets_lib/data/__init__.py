@@ -10,6 +10,7 @@
 | `mocap/` | `read_mocap`: real motion capture |
 | `render/` | `render_person`: a picture from joints |
 | `shards/` | `build_shards`, `ShardDataset`, `verify_shards`: samples on disk |
+| `mixing` | `Mixture`: mixed batches of several of these, by a plan without state |
 
 Only the first row is imported here; the others load compiled code or more.
 """
