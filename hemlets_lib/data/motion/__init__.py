@@ -1,4 +1,4 @@
-"""The 15 actions of Human3.6M as procedural motion.
+"""The 15 actions of Human3.6M as procedural motion, and a jog.
 
 `body` has the subjects, their joints' limits and kinematics; `signals` smooth random functions of time;
 `puppet` poses a body frame by frame; `stances`, `seats` and `floor` say where it rests, `gestures` what the

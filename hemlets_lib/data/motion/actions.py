@@ -1,7 +1,8 @@
-"""The 15 actions of Human3.6M; here those on the feet, in `seated_actions` the others.
+"""The 15 actions of Human3.6M; here those on the feet, in `seated_actions` the others. And a jog.
 
 Each action is a function of a `Puppet`, which it poses, and of `Signals`, its source of style and
-its clock; it returns the furniture that it needs. `ACTIONS` lists them in Human3.6M's order.
+its clock; it returns the furniture that it needs. `ACTIONS` lists them in Human3.6M's order, `MORE_ACTIONS` those
+that other data sets add.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from hemlets_lib.data.motion.gestures import (
 from hemlets_lib.data.motion.puppet import Puppet
 from hemlets_lib.data.motion.seated_actions import eating, phoning, sitting, sitting_down, smoking, waiting
 from hemlets_lib.data.motion.signals import Signals
-from hemlets_lib.data.motion.stances import stand, walk
+from hemlets_lib.data.motion.stances import JOG, stand, walk
 from hemlets_lib.data.render import Prop
 
-__all__ = ["ACTIONS"]
+__all__ = ["ACTIONS", "MORE_ACTIONS"]
 
 Props = tuple[Prop, ...]
 
@@ -306,6 +307,23 @@ def walk_together(puppet: Puppet, signals: Signals) -> Props:
     return ()
 
 
+def jog(puppet: Puppet, signals: Signals) -> Props:
+    """Runs round at an easy pace, elbows bent."""
+    gait = walk(puppet, signals, speed_m_s=(1.5, 2.1), size_mm=(850.0, 1300.0), pace=JOG)
+    pose_trunk(puppet, signals, flexion=0.08, twist=0.2 * np.cos(gait.phase), lively=0.5)
+    look_about(puppet, signals, pitch=0.08, roam=0.12)
+    swing, elbow = signals.uniform(0.3, 0.6), signals.uniform(1.2, 1.7)
+    for side in SIDES:
+        pumping = puppet.hanging(
+            side,
+            flexion=signals.uniform(-0.35, -0.1) + swing * gait.swing(side),
+            abduction=signals.uniform(0.1, 0.3),
+            elbow=elbow + 0.2 * gait.swing(side),
+        )
+        put_hand(puppet, side, (pumping, signals.uniform(-0.1, 0.3)))
+    return ()
+
+
 ACTIONS: Mapping[str, Callable[[Puppet, Signals], Props]] = MappingProxyType(
     {
         "Directions": directions,
@@ -325,3 +343,5 @@ ACTIONS: Mapping[str, Callable[[Puppet, Signals], Props]] = MappingProxyType(
         "WalkTogether": walk_together,
     }
 )
+
+MORE_ACTIONS: Mapping[str, Callable[[Puppet, Signals], Props]] = MappingProxyType({"Jog": jog})  # HumanEva-I

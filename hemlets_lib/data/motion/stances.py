@@ -16,13 +16,38 @@ from hemlets_lib.data.motion.body import SIDES, rotation, soft_min
 from hemlets_lib.data.motion.puppet import Puppet
 from hemlets_lib.data.motion.signals import NUM_KEYS, Schedule, Signals, minimum_jerk
 
-__all__ = ["Gait", "stand", "walk"]
+__all__ = ["JOG", "WALK", "Gait", "Pace", "stand", "walk"]
 
 Array = np.ndarray
 STANDING_REACH = (0.988, 0.998)  # of a leg's length: the knee is never quite straight
 WALKING_REACH = 0.996
 STANCE_FRACTION = 0.42  # of the gait cycle with the foot flat; the heel leaves the floor after it
 LANDED = 0.96  # of the swing: the foot is over its place, and comes down on it
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What tells a run from a walk; fractions are of the gait cycle, one foot's landing to its next.
+
+    Args:
+        stance: How long a foot stays flat; below a half there are moments with no foot on the floor.
+        passing: When the pelvis passes over the foot, after its landing.
+        kick_mm: Range of how high a foot is lifted in its swing.
+        lean: Range of the pelvis' tilt forward, radians.
+        crouch: How much shorter than straight legs make it the body stands, as a fraction of their length.
+        bounce_mm: How far the pelvis rises and falls beyond what the legs make it.
+    """
+
+    stance: float = STANCE_FRACTION
+    passing: float = 0.27
+    kick_mm: tuple[float, float] = (95.0, 150.0)
+    lean: tuple[float, float] = (0.0, 0.08)
+    crouch: float = 0.015
+    bounce_mm: float = 0.0
+
+
+WALK = Pace()
+JOG = Pace(stance=0.30, passing=0.16, kick_mm=(200.0, 330.0), lean=(0.06, 0.16), crouch=0.035, bounce_mm=32.0)
 
 
 def over_floor(xy: Float[Array, "F 2"], height: Float[Array, "F"]) -> Float[Array, "F 3"]:
@@ -155,14 +180,16 @@ def walk(
     *,
     speed_m_s: tuple[float, float] = (0.8, 1.35),
     size_mm: tuple[float, float] = (650.0, 1150.0),
+    pace: Pace = WALK,
 ) -> Gait:
-    """Walks round a closed, curved path about the origin.
+    """Walks or runs round a closed, curved path about the origin.
 
     Args:
         puppet: Gets a pelvis and legs.
         signals: Source of the choices.
-        speed_m_s: Range of walking speeds.
+        speed_m_s: Range of speeds.
         size_mm: Range of the path's two half axes.
+        pace: How the legs do it.
 
     Returns:
         What the arms need to know.
@@ -194,17 +221,17 @@ def walk(
     cycles = (speed * signals.times_s + signals.uniform(0, arc[-1])) / stride
     half_width = signals.uniform(0.35, 0.75) * subject.hip_mm
     foot_out = signals.uniform(0.0, 0.25)
-    kick = signals.uniform(95.0, 150.0)
+    kick = signals.uniform(*pace.kick_mm)
 
     ankles, poles = {}, {}
     for (side, sign), shift in zip(SIDES.items(), (0.0, 0.5), strict=True):
         count = np.floor(cycles - shift)
         fraction = cycles - shift - count
-        swing = np.clip((fraction - STANCE_FRACTION) / (1 - STANCE_FRACTION), 0.0, 1.0)
+        swing = np.clip((fraction - pace.stance) / (1 - pace.stance), 0.0, 1.0)
         # A foot lands ahead of the body, by half of the way that the body makes over it.
         feet, toes = [], []
         for ahead in (0.0, 1.0):
-            point, yaw = along((count + ahead + shift + 0.27) * stride)
+            point, yaw = along((count + ahead + shift + pace.passing) * stride)
             feet.append(point + sign * half_width * direction(yaw + np.pi / 2))
             toes.append(yaw + sign * foot_out)
         over = np.minimum(swing / LANDED, 1.0)  # a foot that comes down does not slide
@@ -222,10 +249,13 @@ def walk(
     xy = xy + sideways[:, None] * direction(yaw + np.pi / 2)
     twist = 0.10 * np.cos(phase)  # the pelvis turns with the leg that goes ahead
     roll = 0.05 * np.sin(phase)
-    lean = signals.uniform(0.0, 0.08)
+    lean = signals.uniform(*pace.lean)
     frame = rotation("z", yaw - twist) @ rotation("y", lean + 0 * yaw) @ rotation("x", -roll)
     height = _highest_pelvis(puppet, xy, frame, ankles, WALKING_REACH)
-    height = soft_min(height, 0.985 * subject.leg_mm + subject.ankle_mm - signals.uniform(0.0, 25.0), 10.0)
+    upright = (1 - pace.crouch) * subject.leg_mm + subject.ankle_mm - signals.uniform(0.0, 25.0)
+    # Lowest over the foot that carries, highest half a step later.
+    bounce = pace.bounce_mm * np.cos(2 * (phase - 2 * np.pi * pace.passing))
+    height = soft_min(height, upright - bounce, 10.0)
     puppet.place_pelvis(over_floor(xy, height), yaw=yaw - twist, pitch=lean, roll=roll)
     puppet.place_feet(ankles, poles)
     return Gait(phase=phase, speed=speed / subject.leg_mm)

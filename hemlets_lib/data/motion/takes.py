@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hemlets_lib.data.motion.actions import ACTIONS
+from hemlets_lib.data.motion.actions import ACTIONS, MORE_ACTIONS
 from hemlets_lib.data.motion.body import SUBJECTS, Subject
 from hemlets_lib.data.motion.puppet import Puppet
 from hemlets_lib.data.motion.signals import Signals
 from hemlets_lib.data.render import Prop
 
 __all__ = ["ACTION_NAMES", "Take", "perform"]
+
+_PERFORMED = {**ACTIONS, **MORE_ACTIONS}
 
 # The 15 actions of Human3.6M, in the order of its index.
 ACTION_NAMES: tuple[str, ...] = tuple(ACTIONS)
@@ -49,14 +51,14 @@ def perform(
     seed: int | Sequence[int],
     start_s: float = 0.0,
 ) -> Take:
-    """Moves a subject's body through one of the 15 actions.
+    """Moves a subject's body through one of the 15 actions, or a jog.
 
     A frame depends on its moment alone, not on how many were asked for: the frames from `start_s`
     on are the same as those of a longer take that reaches the same moments. One frame is cheap, and
     a take goes on for as long as it is asked to.
 
     Args:
-        action: One of `ACTION_NAMES`.
+        action: One of `ACTION_NAMES`, or `Jog` as in HumanEva-I.
         subject: Whose bones; see `SUBJECTS`.
         num_frames: How many frames, 1 or more.
         fps: Frames per second.
@@ -71,10 +73,10 @@ def perform(
         ValueError: If the action is unknown, `num_frames` is not a positive whole number, `fps` is
             not positive, or `start_s` is negative or not finite.
     """
-    if action not in ACTIONS:
+    if action not in _PERFORMED:
         raise ValueError(
-            f"`action` must be one of {', '.join(ACTION_NAMES)}, got {action!r}. "
-            "The names are Human3.6M's, spelled without spaces."
+            f"`action` must be one of {', '.join(_PERFORMED)}, got {action!r}. "
+            "The names are Human3.6M's, spelled without spaces, and HumanEva-I's."
         )
     if isinstance(num_frames, bool) or not isinstance(num_frames, (int, np.integer)) or num_frames < 1:
         raise ValueError(
@@ -90,8 +92,8 @@ def perform(
             f"`start_s` must be a finite moment of 0 s or later, got {start_s!r}. Takes begin at 0."
         )
     who = list(SUBJECTS).index(subject.name) if subject.name in SUBJECTS else len(SUBJECTS)
-    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), ACTION_NAMES.index(action), who])
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), list(_PERFORMED).index(action), who])
     times_s = start_s + np.arange(num_frames) / fps
     puppet = Puppet(subject, num_frames)
-    props = ACTIONS[action](puppet, Signals(rng, times_s))
+    props = _PERFORMED[action](puppet, Signals(rng, times_s))
     return Take(puppet.joints_world_mm(), float(fps), action, subject.name, props)
