@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from hemlets_lib import cli, runs
 from hemlets_lib.notebooks import PROFILES, NotebookUsageError
 
-COMMANDS = {command.callback.__name__: command for command in cli.app.registered_commands}
+COMMANDS = {command.name or command.callback.__name__: command for command in cli.app.registered_commands}
 COMMANDS |= {f"data {command.name}": command for command in cli.data.registered_commands}
 EXAMPLES = [
     example
@@ -258,6 +258,30 @@ def test_shards_go_into_a_folder_named_after_the_split(call, tmp_path, monkeypat
     status, text = call("data", "build", "--n", "1", "--split", "test", "--size", "16")
     assert status == 0 and f"1 samples in {Path('shards', 'test')}" in text
     assert (tmp_path / "shards" / "test" / "manifest.json").is_file()
+
+
+def test_counterparts_are_built_by_name(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build = ["data", "build", "--n", "1", "--size", "16", "--workers", "1"]
+    status, text = call(*build, "--set", "fbi", "--label-noise", "0.1")
+    assert status == 0 and f"1 samples in {Path('shards', 'fbi-train')}" in text
+    assert call(*build, "--set", "humaneva", "--split", "validate")[0] == 0
+    assert (tmp_path / "shards" / "humaneva-validate" / "manifest.json").is_file()
+    for options, complaint in (
+        (["--set", "fbi", "--outfits", "random"], "fbi has clothes of its own. Leave it out."),
+        (["--label-noise", "0.1"], "human36m has no labels by hand. Leave it out."),
+    ):
+        status, text = call(*build, *options)
+        assert status == 2 and complaint in text
+    with pytest.raises(ValueError, match="`split` of mpi_inf_3dhp must be one of test, got 'train'"):
+        call(*build, "--set", "mpi_inf_3dhp", "--split", "train")
+
+
+def test_the_sets_on_offer_are_those_there_are():
+    from hemlets_lib.cli.shards import DataSet
+    from hemlets_lib.data.counterparts import COUNTERPARTS
+
+    assert tuple(DataSet) == ("human36m", *COUNTERPARTS)
 
 
 def test_a_damaged_shard_exits_1(call, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-__all__ = ["PATH", "TEXT", "Outfits", "Profile", "Split", "app", "path", "text"]
+__all__ = ["PATH", "TEXT", "Outfits", "Profile", "Split", "app", "assignments", "path", "text"]
 
 app = typer.Typer(
     name="hemlets",
@@ -21,9 +21,10 @@ app = typer.Typer(
 
 
 class Split(StrEnum):
-    """Which of Human3.6M's subjects are drawn: S1, S5, S6, S7, S8, or S9, S11."""
+    """Whose part of a data set; `validate` is HumanEva-I's word for its test part."""
 
     train = "train"
+    validate = "validate"
     test = "test"
 
 
@@ -56,3 +57,14 @@ def path(value: str | Path) -> Path:
 
 TEXT: Any = {"parser": text, "metavar": "TEXT"}
 PATH: Any = {"parser": path, "metavar": "PATH"}  # typer alone takes '' for the current folder
+
+
+def assignments(entries: list[str], option: str) -> dict[str, object]:
+    """NAME=VALUE, several times, as a mapping; `option` is what the message calls it."""
+    values: dict[str, object] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not (equals and all(word.isidentifier() for word in name.strip().split("."))):
+            raise typer.BadParameter(f"expected NAME=VALUE, got {entry!r}.", param_hint=option)
+        values[name.strip()] = value
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,31 +15,78 @@ __all__ = ["data"]
 data = typer.Typer(help="Make and check samples and shards.", no_args_is_help=True)
 
 
+class DataSet(StrEnum):
+    """After which data set people are drawn; all but the first are `data.counterparts`."""
+
+    human36m = "human36m"
+    humaneva = "humaneva"
+    mpi_inf_3dhp = "mpi_inf_3dhp"
+    in_the_wild = "in_the_wild"
+    ordinal = "ordinal"
+    fbi = "fbi"
+
+
 @data.command(
     "build",
-    epilog="Example:  hemlets data build --n 30000 --split train --out shards/train\n\nRun again to resume.",
+    epilog="Example:  hemlets data build --n 30000 --split train --out shards/train\n\n"
+    "Example:  hemlets data build --set in_the_wild --n 30000\n\nRun again to resume.",
 )
 def data_build(
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the shards; made if missing.", show_default="shards/<split>", **PATH),
+        typer.Option(
+            help="Folder for the shards; made if missing.",
+            show_default="shards/<split>, or shards/<set>-<split>",
+            **PATH,
+        ),
     ] = None,
+    after: Annotated[
+        DataSet, typer.Option("--set", help="After which data set: scenes, actions, cameras, labels.")
+    ] = DataSet.human36m,
     n: Annotated[int, typer.Option("--n", min=1, help="How many samples.")] = 30000,
-    split: Annotated[Split, typer.Option(help="Whose bodies and clothes.")] = Split.train,
+    split: Annotated[
+        Split | None,
+        typer.Option(help="Whose bodies and clothes.", show_default="train, or the only one the set has"),
+    ] = None,
     size: Annotated[int, typer.Option(min=16, help="Side of the pictures, pixels.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Decides every sample.")] = 0,
-    outfits: Annotated[Outfits, typer.Option(help="Clothes: the subjects' own, or any.")] = Outfits.subject,
+    outfits: Annotated[
+        Outfits | None,
+        typer.Option(help="Clothes of human36m: the subjects' own, or any.", show_default="subject"),
+    ] = None,
+    label_noise: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of the depth order in ordinal and fbi.", show_default="0.2 of a part"),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one per core")
     ] = None,
 ) -> None:
     """Draw people into shards on disk; an interrupted build carries on where it stopped."""
     from hemlets_lib.console import console
+    from hemlets_lib.data.counterparts import COUNTERPARTS, Counterpart
     from hemlets_lib.data.shards import build_shards
     from hemlets_lib.data.synthetic import SyntheticDataset
 
-    out = out or Path("shards", split.value)
-    source = SyntheticDataset(n, split=split.value, seed=seed, size=size, outfits=outfits.value)
+    source: SyntheticDataset | Counterpart
+    if after is DataSet.human36m:
+        if label_noise is not None:
+            raise typer.BadParameter(
+                "human36m has no labels by hand. Leave it out.", param_hint="--label-noise"
+            )
+        part = (split or Split.train).value
+        worn = outfits or Outfits.subject
+        source = SyntheticDataset(n, split=part, seed=seed, size=size, outfits=worn.value)
+        folder = part
+    else:
+        if outfits is not None:
+            raise typer.BadParameter(
+                f"{after.value} has clothes of its own. Leave it out.", param_hint="--outfits"
+            )
+        part = split.value if split else COUNTERPARTS[after.value][0]
+        source = Counterpart(after.value, n, split=part, seed=seed, size=size, noise=label_noise)
+        folder = f"{after.value}-{part}"
+    out = out or Path("shards", folder)
     build_shards(out, source, workers=workers)
     console.print(f"{n} samples in {out}. Check them with `hemlets data verify {out}`.")
 

@@ -6,7 +6,8 @@
 | `samples` | `load_samples`: the samples shipped with the project, or labelled photographs |
 | `photos` | `read_photos`: folders of labelled photographs |
 | `synthetic`, `cameras` | `SyntheticDataset`: people drawn before Human3.6M's cameras |
-| `motion/` | `perform`: the 15 actions by 7 subjects |
+| `counterparts` | `Counterpart`: people drawn after HumanEva-I, MPI-INF-3DHP, MPII, Ordinal, FBI |
+| `motion/` | `perform`: the 15 actions by 7 subjects, and a jog |
 | `mocap/` | `read_mocap`: real motion capture |
 | `render/` | `render_person`: a picture from joints |
 | `shards/` | `build_shards`, `ShardDataset`, `verify_shards`: samples on disk |

@@ -1,4 +1,4 @@
-"""The four cameras of Human3.6M, as they stood in each subject's session: published calibration.
+"""The four cameras of Human3.6M, as they stood in each subject's session: published calibration. And others.
 
 World space is the data set's own: millimetres, z up, the floor near z = 0, the room's middle about the
 origin. The rotation takes world to camera, X_cam = R (X_world - position).
@@ -7,7 +7,7 @@ origin. The rotation takes world to camera, X_cam = R (X_world - position).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from hemlets_lib.geometry import Camera
 
-__all__ = ["CAMERA_NAMES", "SESSIONS", "h36m_camera"]
+__all__ = ["CAMERA_NAMES", "SESSIONS", "h36m_camera", "look_at"]
 
 # Focal length (x, y), principal point (x, y), k1 k2 k3, p1 p2.
 # Source: `w0` of metadata.xml in the code release of Human3.6M.
@@ -107,6 +107,41 @@ def h36m_camera(name: str, subject: str = "S1") -> Camera:
         focal_px=numbers[:2], centre_px=numbers[2:4], k_radial=numbers[4:7], p_tangential=numbers[7:],
         rotation=_rotation(*pose[:3].tolist()), position_mm=pose[3:],
     )  # fmt: skip
+
+
+def look_at(
+    position_mm: Sequence[float],
+    target_mm: Sequence[float],
+    *,
+    focal_px: float,
+    centre_px: tuple[float, float],
+) -> Camera:
+    """A pinhole camera that stands upright and has a point in the middle of its picture; float64.
+
+    Args:
+        position_mm: Where it stands, world.
+        target_mm: What it looks at, world; not straight above or below.
+        focal_px: Focal length.
+        centre_px: Principal point (x, y).
+
+    Raises:
+        ValueError: If it would look straight up or down.
+    """
+    position = torch.tensor(position_mm, dtype=torch.float64)
+    forward = torch.tensor(target_mm, dtype=torch.float64) - position
+    right = torch.linalg.cross(forward, torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
+    if float(right.norm()) == 0:
+        raise ValueError(
+            f"`target_mm` must not lie straight above or below the camera, got {tuple(target_mm)} seen from "
+            f"{tuple(position_mm)}: there is no upright picture of it"
+        )
+    rows = (right, torch.linalg.cross(forward, right), forward)
+    return Camera(
+        focal_px=torch.full((2,), focal_px, dtype=torch.float64),
+        centre_px=torch.tensor(centre_px, dtype=torch.float64),
+        rotation=torch.stack([row / row.norm() for row in rows]),
+        position_mm=position,
+    )
 
 
 def _rotation(rx: float, ry: float, rz: float) -> Float[torch.Tensor, "3 3"]:

@@ -1,8 +1,8 @@
 """The 15 actions of Human3.6M; here those on the feet, in `seated_actions` the others. And a jog.
 
 Each action is a function of a `Puppet`, which it poses, and of `Signals`, its source of style and
-its clock; it returns the furniture that it needs. `ACTIONS` lists them in Human3.6M's order, `MORE_ACTIONS` those
-that other data sets add.
+its clock; it returns the furniture that it needs. `ACTIONS` has them in Human3.6M's order, and
+`MORE_ACTIONS` those of other data sets.
 """
 
 from __future__ import annotations
