@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("console", "ledger", "results", "skeleton"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting"),
-    ("model", "pretrained", "losses", "metrics", "augment", "targets", "data"),
+    ("model", "pretrained", "losses", "metrics", "protocols", "scores", "augment", "targets", "data"),
     ("checkpoint", "tensor_files"),
     ("train", "evaluate", "prediction"),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
@@ -31,6 +31,7 @@ BESIDE = {
     "viz": GROUND,
     "viz_3d": GROUND | {"viz"},
     "viz_network": GROUND | {"viz", "model"},
+    "viz_evaluation": GROUND | {"viz", "scores"},
     "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,
 }
