@@ -14,6 +14,7 @@ from hemlets_lib.data.samples import (
     ShippedSamples,
     check_samples,
     find_samples,
+    find_weights,
     load_samples,
     sample_from_photo,
     write_samples,
@@ -178,6 +179,17 @@ def test_nowhere_to_be_found(tmp_path, monkeypatch):
     monkeypatch.delenv("HEMLETS_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=r"one of: .*data_samples; .* `hemlets data samples`"):
         find_samples()
+
+
+def test_the_shipped_network_lies_beside_them(tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.setenv("HEMLETS_DATA", str(tmp_path))
+    with pytest.raises(
+        FileNotFoundError, match=r"tiny\.safetensors, found none\. Train one with `hemlets train"
+    ):
+        find_weights("tiny")
+    (tmp_path / "tiny.safetensors").touch()
+    assert find_weights("tiny") == tmp_path / "tiny.safetensors"
 
 
 def write_photo(folder, **record):

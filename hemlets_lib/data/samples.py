@@ -38,6 +38,7 @@ __all__ = [
     "ShippedSamples",
     "check_samples",
     "find_samples",
+    "find_weights",
     "load_samples",
     "sample_from_photo",
     "write_samples",
@@ -168,6 +169,21 @@ def find_samples() -> Path:
         f"expected the shipped samples in one of: {listed}; found none with a {MANIFEST_NAME}. "
         f"Make them with `{_COMMAND}`, or set {_ENVIRONMENT} to the folder that has them."
     )
+
+
+def find_weights(preset: str = "nano") -> Path:
+    """The trained network that ships beside the samples, for `checkpoint.load_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If it, or the folder, is not there; the message says how to make it.
+    """
+    path = find_samples() / f"{preset}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a trained network at {path}, found none. Train one with "
+            f"`hemlets train --preset {preset}` and put it there, or name its file."
+        )
+    return path
 
 
 def write_samples(out: str | Path = _FOLDER, *, show_progress: bool = True) -> dict[str, Any]:
