@@ -205,6 +205,60 @@ def _joints_from_channels(channels: Tensor, num_joints: int) -> Tensor:
     return soft_argmax_3d(channels.unflatten(1, (num_joints, -1)))
 
 
+def _resized_position(u: float, n: int, m: int) -> float:
+    return Grid.CELL_CENTRED.to_cells(Grid.CELL_CENTRED.to_crop(torch.tensor(u), n), m).item()
+
+
+def _project_opencv(joint: Tensor, f: Tensor, c: Tensor, k: Tensor, p: Tensor) -> Tensor:
+    ray = joint[:2] / joint[2]
+    r2 = ray.square().sum()
+    radial = 1 + r2 * (k[0] + r2 * (k[1] + r2 * k[2]))
+    tangential = 2 * ray * (p.flip(0) * ray).sum() + p.flip(0) * r2  # 2 p1 x y + p2 (r² + 2 x²), and so on
+    return (ray * radial + tangential) * f + c
+
+
+def _lens(x: float, y: float, k: tuple[float, ...], p: tuple[float, ...]) -> tuple[Tensor, ...]:
+    """A joint and a camera for `_project_opencv`."""
+    camera = torch.tensor([1145.0, 1143.8]), torch.tensor([512.5, 515.5])
+    return torch.tensor([x, y, 4000.0]), *camera, torch.tensor(k), torch.tensor(p)
+
+
+def _composed(first: Tensor, second: Tensor) -> Tensor:
+    below = torch.tensor([[0.0, 0.0, 1.0]])
+    return second @ torch.cat([first, below])
+
+
+def _rows_per_source(ratios: Tensor, batch_size: int, offset: float) -> Tensor:
+    points = (torch.arange(batch_size) + offset) / batch_size
+    owners = torch.bucketize(points, ratios.cumsum(0)[:-1] / ratios.sum(), right=True)
+    return owners.bincount(minlength=len(ratios))
+
+
+def _without_root(mpjpe_mm: float, num_joints: int) -> float:
+    return mpjpe_mm * num_joints / (num_joints - 1)
+
+
+def _mean_of_means(errors: Tensor, actions: Tensor) -> Tensor:
+    return torch.stack([errors[actions == action].mean() for action in actions.unique()]).mean()
+
+
+def _scaled_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """N-MPJPE: roots in the origin, and the scale s that makes Σ‖s x̂ - x‖² least."""
+    predicted, target = predicted - predicted[0], target - target[0]
+    scale = (predicted * target).sum() / predicted.square().sum()
+    return (scale * predicted - target).norm(dim=-1).mean()
+
+
+def _area_under_curve(errors_mm: Tensor) -> Tensor:
+    known = errors_mm[~errors_mm.isnan()]
+    return 100 * (known[:, None] < torch.arange(0, 151, 5)).double().mean()
+
+
+def _errors_with_gaps(*shape: int, seed: int) -> Tensor:
+    errors_mm = 80 * _random(*shape, seed=seed).abs()
+    return torch.where(_random(*shape, seed=seed + 9) > 1, torch.nan, errors_mm)
+
+
 def _random(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -260,6 +314,64 @@ EXERCISES = MappingProxyType(
             "From the head's channels to joints.",
             _joints_from_channels,
             tuple((_random(2, joints * 5, 6, 7, seed=joints), joints) for joints in (1, 3, 8)),
+        ),
+        "04.1": Exercise(
+            "Where a position goes when a picture is resized.",
+            _resized_position,
+            ((0.0, 4, 8), (-0.5, 4, 8), (499.5, 1000, 64), (7.0, 16, 5)),
+        ),
+        "04.2": Exercise(
+            "OpenCV's projection.",
+            _project_opencv,
+            (
+                _lens(400.0, -300.0, (-0.2, 0.0, 0.0), (0.0, 0.0)),
+                _lens(900.0, 500.0, (-0.2, 0.25, -0.003), (0.0, 0.0)),
+                _lens(900.0, 500.0, (-0.2, 0.25, -0.003), (-0.0014, -0.001)),
+            ),
+        ),
+        "04.3": Exercise(
+            "Two affine maps as one.",
+            _composed,
+            tuple((_random(2, 3, seed=seed), _random(2, 3, seed=seed + 5)) for seed in range(3)),
+        ),
+        "04.4": Exercise(
+            "The rows of each source in a batch.",
+            _rows_per_source,
+            (
+                (torch.tensor([1.0, 1.0]), 8, 0.5),
+                (torch.tensor([2.0, 1.0]), 4, 0.25),
+                (torch.tensor([2.0, 1.0]), 4, 0.75),
+                (torch.tensor([5.0, 2.0, 1.5]), 17, 0.4),
+            ),
+        ),
+        "06.1": Exercise(
+            "MPJPE without the root.", _without_root, ((40.0, 17), (30.0, 3), (52.7, 18))
+        ),
+        "06.2": Exercise(
+            "The mean of the actions' means.",
+            _mean_of_means,
+            (
+                (torch.tensor([10.0, 20.0, 30.0, 80.0]), torch.tensor([0, 0, 0, 1])),
+                (_random(20, seed=1), torch.arange(20) % 3),
+                (_random(50, seed=2), (torch.arange(50).sqrt()).long()),
+            ),
+        ),
+        "06.3": Exercise(
+            "The error after the best scale alone.",
+            _scaled_error,
+            (
+                (torch.tensor([[5.0, 5.0, 5.0], [6.0, 5.0, 5.0]]), torch.tensor([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]])),
+                (_random(17, 3, seed=3), _random(17, 3, seed=4)),
+            ),
+        ),
+        "06.4": Exercise(
+            "AUC where some joints are not labelled.",
+            _area_under_curve,
+            (
+                (torch.tensor([[0.0, 30.0, 60.0]]),),
+                (torch.tensor([[0.0, torch.nan], [200.0, 149.0]]),),
+                (_errors_with_gaps(40, 14, seed=5),),
+            ),
         ),
     }
 )  # fmt: skip

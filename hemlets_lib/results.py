@@ -22,6 +22,7 @@ from typing import Any
 __all__ = [
     "RESULTS_VARIABLE",
     "device_summary",
+    "differences",
     "git_state",
     "package_versions",
     "provenance",
@@ -85,6 +86,28 @@ def _plain(value: Any, where: str) -> Any:
     raise ValueError(
         f"`{where}` must be a number, string, list, mapping, array or tensor, got {type(value).__name__}."
     )
+
+
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Where two configurations differ, one line for each entry, nested ones with dots in their names.
+
+    Args:
+        there: What a file holds; JSON.
+        asked: What is wanted. Tuples count as the lists that JSON makes of them.
+    """
+    before, after = _flat(there), _flat(json.loads(json.dumps(asked)))
+    return [
+        f"{key}: there {before.get(key)!r}, asked {after.get(key)!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        parts = [_flat(value[name], f"{prefix}{name}.") for name in value]
+        return {key: item for part in parts for key, item in part.items()}
+    return {prefix.rstrip("."): value}
 
 
 def read_json(path: Path) -> dict[str, Any]:

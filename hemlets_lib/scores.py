@@ -109,15 +109,18 @@ class Evaluation:
             "counts": dict(self.counts),
         }
 
-    def to_markdown(self, *, digits: int = 1) -> str:
-        """The table in the paper's layout, the errors by joint, the accuracy by part, and what they mean."""
-        columns = list(next(iter(self.tables.values())).means)
+    def table_markdown(self, *, digits: int = 1) -> str:
+        """The table in the paper's layout, a line for each row of the protocol; '–' stands for no samples."""
         rows = [
             [f"{row.name} ({row.unit})", *table.means.values(), table.mean_of_actions, table.mean_of_frames]
             for row in self.protocol.rows
             for table in (self.tables[row.name],)
         ]
-        headings = ["", *columns, MEAN_OF_COLUMNS, MEAN_OF_SAMPLES]
+        columns = next(iter(self.tables.values())).means
+        return _table(["", *columns, MEAN_OF_COLUMNS, MEAN_OF_SAMPLES], rows, digits)
+
+    def to_markdown(self, *, digits: int = 1) -> str:
+        """The table, the errors by joint, the accuracy by part, and what they mean."""
         joints = [[name.replace("_", " "), error] for name, error in self.joint_errors_mm.items()]
         per_part = [accuracy.per_part.tolist() for accuracy in self.polarity.values()]
         parts = [[part, *values] for part, *values in zip(self.part_names, *per_part, strict=True)]
@@ -126,7 +129,7 @@ class Evaluation:
         means = [f"- {name}: {text}" for name, text in self.statements.items()]
         counts = [f"- {name}: {count}" for name, count in self.counts.items()]
         sections = (
-            f"## {self.protocol.title}", _table(headings, rows, digits), "\n".join(readings),
+            f"## {self.protocol.title}", self.table_markdown(digits=digits), "\n".join(readings),
             "## Mean error of each joint, mm", _table(["joint", "mm"], joints, digits),
             "## Accuracy of the parts' states, %", _table(["part", *self.polarity], parts, digits),
             "## What the numbers mean", "\n".join([*means, *counts]),

@@ -92,7 +92,7 @@ def test_the_papers_totals():
 
 def test_the_small_presets_stay_small():
     nano, small = (sum(count_parameters(HEMletsNet.from_preset(name)).values()) for name in ("nano", "small"))
-    assert nano == 1_280_004
+    assert nano == 2_110_596
     assert small == 14_832_060
 
 

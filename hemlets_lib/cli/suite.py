@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hemlets_lib.cli.options import PATH, TEXT, Profile, app
+from hemlets_lib.cli.options import PATH, TEXT, Profile, app, assignments
 
 __all__ = ["demo", "doctor", "notebooks"]
 
@@ -98,7 +98,7 @@ def notebooks(
     _run_suite(
         profile=profile.value if profile else None,
         only=only.split(",") if only else [],
-        parameters=_assignments(param) if param else None,
+        parameters=assignments(param, "--param") if param else None,
         resume=resume,
         write=write,
         timeout_s=timeout_s,
@@ -115,16 +115,6 @@ def doctor() -> None:
 
     if not print_report(examine()):
         raise typer.Exit(1)
-
-
-def _assignments(entries: list[str]) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not (equals and name.strip().isidentifier()):
-            raise typer.BadParameter(f"expected NAME=VALUE, got {entry!r}.", param_hint="--param")
-        values[name.strip()] = value
-    return values
 
 
 def _folder_with(folder: Path, patterns: tuple[str, ...], option: str) -> Path:

@@ -12,8 +12,8 @@ in each of these slices too. Within a source every sample comes once an epoch, i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -77,7 +77,7 @@ class Mixture:
                 f"`ratios` must hold one positive number for each of the {len(sources)} sources, got "
                 f"{ratios}. Leave a data set out of `sources` rather than giving it no share."
             )
-        self.sources, self.seed = tuple(sources), seed
+        self.sources, self.ratios, self.seed = tuple(sources), tuple(ratios), seed
         self._check_sources()
         self._shares = np.cumsum(ratios) / sum(ratios)  # where each source's part of [0, 1] ends
         self._orders: dict[int, tuple[int, Int[np.ndarray, "N"]]] = {}  # source → (epoch, its order)
@@ -85,6 +85,19 @@ class Mixture:
     def __len__(self) -> int:
         """Samples of all sources together."""
         return sum(map(len, self.sources))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What determines the draws, as JSON; a source that does not describe itself goes by its type."""
+        described = [
+            {
+                "samples": len(source),
+                "ratio": ratio,
+                **getattr(source, "config", {"kind": type(source).__name__}),
+            }
+            for source, ratio in zip(self.sources, self.ratios, strict=True)
+        ]
+        return {"seed": self.seed, "sources": described}
 
     def draws(self, step: int, batch_size: int) -> list[Draw]:
         """The rows of one batch; the same whatever was asked for before.

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hemlets_lib.results import package_versions, write_json
+from hemlets_lib.results import differences, package_versions, write_json
 
 __all__ = [
     "LOCK_NAME",
@@ -139,13 +139,6 @@ def _problem(manifest: Mapping[str, Any]) -> str:
     return ""
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        flat = [_flatten(value[name], f"{prefix}{name}.") for name in value]
-        return {key: item for part in flat for key, item in part.items()}
-    return {prefix.rstrip("."): value}
-
-
 def check_identity(
     root: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any], num_rows: int
 ) -> None:
@@ -160,12 +153,9 @@ def check_identity(
     Raises:
         ValueError: If they differ, listing how; or if the folder was begun for more samples.
     """
-    there, wanted = _flatten(manifest["identity"]), _flatten(identity)
-    differing = [key for key in sorted(there.keys() | wanted.keys()) if there.get(key) != wanted.get(key)]
-    if differing:
-        listed = "; ".join(f"{key}: there {there.get(key)!r}, asked {wanted.get(key)!r}" for key in differing)
+    if differing := differences(manifest["identity"], identity):
         raise ValueError(
-            f"{root} holds shards of another configuration ({listed}). "
+            f"{root} holds shards of another configuration ({'; '.join(differing)}). "
             "Choose another folder, or delete this one first."
         )
     if manifest["num_rows"] > num_rows:

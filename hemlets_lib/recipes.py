@@ -1,0 +1,227 @@
+"""What a training run is made of: a frozen `TrainConfig`, and the recipes that have a name.
+
+    config = dataclasses.replace(RECIPES["nano"], steps=2000)
+
+`paper` is the paper's recipe; `small` and `nano` are made to learn fast. A run stores its config, so that
+it can be resumed, and every trained network its run's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from hemlets_lib.augment import AugmentConfig
+from hemlets_lib.losses import ALPHA, Reduction, Supervision, Unit
+from hemlets_lib.model import PRESETS, ModelConfig
+
+__all__ = ["RECIPES", "Precision", "Schedule", "TrainConfig"]
+
+Schedule = Literal["constant", "cosine"]
+Precision = Literal["float32", "bfloat16"]
+
+_FLOOR = 0.01  # of the peak rate: where a cosine ends
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that fixes the numbers of a run, but for its data and the number of processes.
+
+    Args:
+        model: The network.
+        steps: Optimiser steps.
+        batch_size: Samples in a step, over all processes and micro-batches.
+        learning_rate: Adam's, at its peak.
+        warmup_steps: The rate rises linearly over so many steps.
+        schedule: After that, "constant", or a "cosine" down to a hundredth.
+        gradient_clip: Largest norm of the gradient; None for no limit.
+        supervision, alpha, map_reduction, joint_reduction, unit: Of the loss, see `losses.hemlets_loss`.
+        augmentation: How much.
+        imagenet: Start the backbone from ImageNet weights.
+        ema_decay: Keep a moving average of the weights, and evaluate and save that; None for none.
+        freeze_batch_norm: Leave the statistics of batch normalisation as they are (fine-tuning; small
+            batches; runs that must not depend on the number of processes).
+        precision: "bfloat16" computes in autocast; weights and losses stay float32.
+        channels_last: Memory layout of pictures and kernels; faster on most devices.
+        compile: Run the network through `torch.compile`.
+        micro_batches: Each process works through its share of a batch in so many pieces.
+        seed: Decides initial weights, order and augmentation.
+        log_every, validate_every, save_every: Steps between records, validations and saves.
+
+    Raises:
+        ValueError: If a value is out of range or unknown.
+
+    Source: 'Implementation details'. Paper silent on warm-up, clipping and averaging of weights;
+    it names no schedule.
+    """
+
+    model: ModelConfig
+    steps: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_steps: int = 0
+    schedule: Schedule = "constant"
+    gradient_clip: float | None = None
+    supervision: Supervision = "full"
+    alpha: float = ALPHA
+    map_reduction: Reduction = "sum"
+    joint_reduction: Reduction = "sum"
+    unit: Unit = "cells"
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+    imagenet: bool = False
+    ema_decay: float | None = None
+    freeze_batch_norm: bool = False
+    precision: Precision = "float32"
+    channels_last: bool = True
+    compile: bool = False
+    micro_batches: int = 1
+    seed: int = 0
+    log_every: int = 50
+    validate_every: int = 1000
+    save_every: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "micro_batches", "log_every", "validate_every", "save_every"):
+            if (got := getattr(self, name)) < 1:
+                raise ValueError(f"training: `{name}` must be at least 1, got {got}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"training: `learning_rate` must be positive, got {self.learning_rate}.")
+        if not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(
+                f"training: `warmup_steps` must lie in 0…steps ({self.steps}), got {self.warmup_steps}."
+            )
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise ValueError(f"training: `gradient_clip` must be positive or None, got {self.gradient_clip}.")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"training: `ema_decay` must lie between 0 and 1, got {self.ema_decay}.")
+        if self.seed < 0:
+            raise ValueError(f"training: `seed` must not be negative, got {self.seed}.")
+        for name, choices in _CHOICES.items():
+            if (got := getattr(self, name)) not in choices:
+                raise ValueError(f"training: `{name}` must be one of {', '.join(choices)}, got {got!r}.")
+        for name in ("validate_every", "save_every"):
+            if getattr(self, name) % self.log_every:
+                raise ValueError(
+                    f"training: `{name}` must be a multiple of log_every ({self.log_every}), got "
+                    f"{getattr(self, name)}. A loss that is not finite is found when it is logged, and must "
+                    "be found before it is saved."
+                )
+        if self.supervision != "none" and not self.model.intermediate:
+            raise ValueError(
+                f"training: supervision={self.supervision!r} needs an intermediate branch, which model "
+                f'{self.model.name!r} lacks. Use supervision="none".'
+            )
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if self.schedule == "constant":
+            return self.learning_rate
+        progress = (step - self.warmup_steps) / max(self.steps - self.warmup_steps, 1)
+        return self.learning_rate * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        return plain | {"model": self.model.to_dict(), "augmentation": asdict(self.augmentation)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The inverse of `to_dict`, also after JSON has made lists of tuples.
+
+        Raises:
+            ValueError: If a key is unknown or missing, or a value is out of range.
+        """
+        keys = {item.name for item in fields(cls)}
+        if wrong := sorted(set(values) - keys) or sorted({"model", "steps"} - set(values)):
+            raise ValueError(
+                f"training config: expected the keys {', '.join(sorted(keys))}; wrong or missing: "
+                f"{', '.join(wrong)}."
+            )
+        nested = {
+            "model": ModelConfig.from_dict(values["model"]),
+            "augmentation": AugmentConfig.from_dict(values.get("augmentation", {})),
+        }
+        return cls(**{**values, **nested})
+
+    def with_options(self, options: Mapping[str, Any]) -> TrainConfig:
+        """Another config, some of whose fields were given as text or values, as on a command line.
+
+        A dot leads into `augmentation`: `{"augmentation.flip": "0"}`. Texts are read as JSON; what is no
+        JSON stays text, `none` is None.
+
+        Raises:
+            ValueError: If there is no such field, or it does not take that kind of value.
+        """
+        own: dict[str, Any] = {}
+        inner: dict[str, Any] = {}
+        for name, value in options.items():
+            where, _, key = name.partition(".")
+            target = getattr(self, where, None)
+            if where == "model" or not hasattr(target if key else self, key or where):
+                names = [item.name for item in fields(self) if item.name != "model"]
+                raise ValueError(
+                    f"training: there is no option {name!r}; expected one of {', '.join(names)}."
+                )
+            old = getattr(target, key) if key else target
+            value = _read(name, value, old)
+            (inner if key else own)[key or name] = value
+        return replace(self, **own, augmentation=replace(self.augmentation, **inner))
+
+
+def _read(name: str, value: Any, old: Any) -> Any:
+    """A value given as text, as the kind of thing that it replaces."""
+    if isinstance(value, str):
+        try:
+            value = None if value.lower() == "none" else json.loads(value.lower())
+        except ValueError:
+            pass
+        else:
+            value = tuple(value) if isinstance(value, list) else value
+    kinds = {bool: (bool,), int: (int,), float: (int, float, type(None)), str: (str,), tuple: (tuple,)}
+    allowed = kinds.get(type(old), (int, float, type(None)))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in allowed)
+        raise ValueError(f"training: `{name}` must be {wanted}, got {value!r}.")
+    return value
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "supervision": get_args(Supervision),
+    "map_reduction": get_args(Reduction),
+    "joint_reduction": get_args(Reduction),
+    "unit": get_args(Unit),
+}
+
+
+_GENTLE = AugmentConfig(rotation_deg=10.0, scale=(0.9, 1.1), translation=0.03)
+
+RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
+    {
+        # Exact where the paper is. It names neither warm-up nor clipping; others report that the rate of
+        # 1e-3 diverges without (`experiments/stability.py` has what they do here).
+        "paper": TrainConfig(
+            PRESETS["paper"], steps=100_000, batch_size=64, learning_rate=1e-3, warmup_steps=1000,
+            gradient_clip=1000.0, imagenet=True,
+        ),
+        "small": TrainConfig(
+            PRESETS["small"], steps=40_000, batch_size=64, learning_rate=1e-3, warmup_steps=1000,
+            schedule="cosine", gradient_clip=200.0, augmentation=_GENTLE, ema_decay=0.999,
+            precision="bfloat16",
+        ),
+        # The network in the box. At 24 cells the paper's α leaves triplets and heatmaps unlearnt, and the
+        # pose with them (`experiments/results/nano_alpha.json`). Differs from the paper.
+        "nano": TrainConfig(
+            PRESETS["nano"], steps=28_000, batch_size=32, learning_rate=2e-3, warmup_steps=500,
+            schedule="cosine", gradient_clip=300.0, alpha=4.0, augmentation=_GENTLE, ema_decay=0.999,
+            precision="bfloat16",
+        ),
+    }
+)  # fmt: skip

@@ -1,0 +1,337 @@
+"""Training: laws of resuming and of several processes, that it learns, and that trouble loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from hemlets_lib.augment import NO_AUGMENTATION
+from hemlets_lib.checkpoint import load_checkpoint
+from hemlets_lib.data.mixing import Mixture
+from hemlets_lib.data.samples import load_samples
+from hemlets_lib.losses import LossTerms
+from hemlets_lib.recipes import RECIPES
+from hemlets_lib.run_folder import RunFolder
+from hemlets_lib.tensor_files import load_tensors
+from hemlets_lib.train import TrainingDiverged, train, validate
+
+NANO = dataclasses.replace(
+    RECIPES["nano"],
+    steps=6,
+    batch_size=4,
+    warmup_steps=2,
+    log_every=1,
+    save_every=2,
+    validate_every=3,
+    precision="float32",
+)
+# Run in a process of its own: arguments are the folder, "resume" or "new", and changes to NANO as JSON.
+PROGRAM = """
+import dataclasses, json, sys
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from test_train import NANO, Mixture, load_samples, train
+folder, how, changes = sys.argv[1:]
+data = Mixture([load_samples(size=96)[:24]])
+train(dataclasses.replace(NANO, **json.loads(changes)), data, folder, resume=how == "resume", device="cpu")
+"""
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return load_samples(size=96)[:24]
+
+
+@pytest.fixture
+def data(samples):
+    return Mixture([samples])
+
+
+def run(config, data, out, **options):
+    return train(config, data, out, device="cpu", **options)
+
+
+def state_of(folder):
+    state = load_tensors(folder.state_path)
+    state.pop("seconds")
+    return state
+
+
+def assert_same(one, other, where=""):
+    """Bit for bit, through all nesting."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}[{number}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+def program(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM.format(tests=os.path.dirname(__file__)))
+    return path
+
+
+def losses_of(folder, name="total"):
+    return [record[name] for record in folder.read_log("train")]
+
+
+def test_a_run_leaves_a_network_its_history_and_a_state(data, samples, tmp_path):
+    folder = run(NANO, data, tmp_path / "run", validation=samples[:4])
+    model, info = load_checkpoint(folder.model_path, expected="nano")
+    assert info.metadata["step"] == 6 and info.metadata["images"] == 24
+    assert info.metadata["recipe"] == json.loads(json.dumps(NANO.to_dict()))
+    assert info.metadata["validation"] == validate(model, samples[:4])
+    kinds = [record["kind"] for record in folder.read_log()]
+    assert kinds.count("train") == 6 and kinds.count("validation") == 2
+    assert [record["what"] for record in folder.read_log("event")] == ["started", "finished"]
+    assert set(LossTerms._fields) <= folder.read_log("train")[0].keys()
+    assert folder.read_config()[0] == NANO
+
+
+def test_the_same_run_twice_is_the_same_bit_for_bit(data, tmp_path):
+    one, other = (run(NANO, data, tmp_path / name) for name in ("one", "other"))
+    assert_same(state_of(one), state_of(other))
+    assert losses_of(one) == losses_of(other)
+
+
+def test_another_seed_is_another_run(data, samples, tmp_path):
+    config = dataclasses.replace(NANO, steps=2)
+    one = run(config, data, tmp_path / "one")
+    other = run(dataclasses.replace(config, seed=1), Mixture([samples], seed=1), tmp_path / "other")
+    assert losses_of(one) != losses_of(other)
+
+
+@pytest.mark.parametrize("ema_decay", [0.999, None])
+def test_stopped_and_resumed_is_never_interrupted(data, tmp_path, ema_decay):
+    config = dataclasses.replace(NANO, ema_decay=ema_decay)
+    whole = run(config, data, tmp_path / "whole")
+    run(config, data, tmp_path / "parts", stop_at=3)
+    parts = run(config, data, tmp_path / "parts", resume=True)
+    assert_same(state_of(whole), state_of(parts))
+    assert losses_of(whole) == losses_of(parts)
+    assert [r["what"] for r in parts.read_log("event")] == ["started", "stopped", "resumed", "finished"]
+
+
+def test_killed_and_resumed_is_never_interrupted(data, tmp_path):
+    """SIGKILL at a moment that nobody chose; nothing can be caught or tidied up."""
+    config = dataclasses.replace(NANO, steps=60)
+    whole = run(config, data, tmp_path / "whole")
+    folder = RunFolder(tmp_path / "killed")
+    command = [sys.executable, str(program(tmp_path)), str(folder.root)]
+    changes = json.dumps({"steps": 60})
+    process = subprocess.Popen([*command, "new", changes])
+    deadline = time.monotonic() + 120
+    while not folder.state_path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(float(torch.empty(()).uniform_(0, 0.7, generator=torch.Generator().manual_seed(os.getpid()))))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    reached = load_tensors(folder.state_path)["step"]
+    assert 0 < reached < 60
+    run(config, data, folder.root, resume=True)
+    assert_same(state_of(whole), state_of(folder))
+    assert losses_of(whole) == losses_of(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_and_stops(data, tmp_path, number):
+    class Interrupter:
+        def start(self, folder, config, step): ...
+
+        def record(self, record, model):
+            if record["kind"] == "train" and record["step"] == 3:
+                os.kill(os.getpid(), number)
+
+        def stop(self): ...
+
+    before = signal.getsignal(number)
+    folder = run(NANO, data, tmp_path / "run", watchers=[Interrupter()])
+    # The signal comes while step 3 is recorded; step 4 is finished first.
+    assert load_tensors(folder.state_path)["step"] == 4
+    assert signal.getsignal(number) == before
+    whole = run(NANO, data, tmp_path / "whole")
+    assert_same(state_of(whole), state_of(run(NANO, data, folder.root, resume=True)))
+
+
+def test_two_processes_are_one(data, tmp_path):
+    """The real `nano`, statistics of batch normalisation frozen: the same losses at the same global batch."""
+    changes = {"freeze_batch_norm": True, "batch_size": 8, "steps": 4, "gradient_clip": None}
+    one = run(dataclasses.replace(NANO, **changes), data, tmp_path / "one")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [str(program(tmp_path)), str(tmp_path / "two"), "new", json.dumps(changes)]
+    done = subprocess.run(
+        [*command, *arguments], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = RunFolder(tmp_path / "two")
+    for name in (*LossTerms._fields, "gradient_norm"):
+        assert losses_of(two, name) == pytest.approx(losses_of(one, name), rel=2e-4), name
+    weights, theirs = (load_checkpoint(folder.model_path).model.state_dict() for folder in (one, two))
+    for name, value in weights.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_micro_batches_add_up_to_the_batch(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=2, freeze_batch_norm=True)
+    one = run(config, data, tmp_path / "one")
+    four = run(dataclasses.replace(config, micro_batches=4), data, tmp_path / "four")
+    assert losses_of(four) == pytest.approx(losses_of(one), rel=1e-4)
+
+
+def test_frozen_statistics_stay(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=1, freeze_batch_norm=True, ema_decay=None)
+    model = load_checkpoint(run(config, data, tmp_path / "run").model_path).model
+    statistics = {name: value for name, value in model.state_dict().items() if "running" in name}
+    assert statistics and all(
+        bool((value == (1 if name.endswith("var") else 0)).all()) for name, value in statistics.items()
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"supervision": "none"},
+        {"supervision": "2d"},
+        {"precision": "bfloat16"},
+        {"channels_last": False},
+        {"schedule": "constant", "gradient_clip": None},
+    ],
+)
+def test_options_train(data, tmp_path, changes):
+    folder = run(dataclasses.replace(NANO, steps=2, **changes), data, tmp_path / "run")
+    first = folder.read_log("train")[0]
+    assert first["total"] > 0 and first["gradient_norm"] > 0
+    if changes.get("supervision") == "none":
+        assert first["intermediate"] == 0 and first["total"] == first["joints"]
+
+
+def test_worker_processes_change_nothing(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=2)
+    one, other = run(config, data, tmp_path / "one"), run(config, data, tmp_path / "other", workers=2)
+    assert_same(state_of(one), state_of(other))
+
+
+def test_thirty_two_pictures_are_learnt_by_heart(tmp_path):
+    """Below 5 mm on what it has seen: nothing in network, targets, loss and metric contradicts another."""
+    samples = load_samples(size=96)[:32]
+    config = dataclasses.replace(
+        RECIPES["nano"],
+        steps=500,
+        batch_size=32,
+        warmup_steps=50,
+        log_every=100,
+        save_every=500,
+        validate_every=500,
+        augmentation=NO_AUGMENTATION,
+        ema_decay=None,
+    )
+    folder = run(config, Mixture([samples]), tmp_path / "run", validation=samples)
+    assert folder.read_log("validation")[-1]["mpjpe_mm"] < 5
+
+
+# Trouble
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_state(data, tmp_path):
+    config = dataclasses.replace(NANO, learning_rate=1e-3, gradient_clip=None, warmup_steps=0)
+    folder = run(config, data, tmp_path / "run", stop_at=2)
+    before = state_of(folder)
+
+    class Poisoned(Mixture):
+        def __getitem__(self, draw):
+            sample = super().__getitem__(draw)
+            return dataclasses.replace(sample, joints_crop=sample.joints_crop * torch.nan)
+
+    with pytest.raises(TrainingDiverged, match=r"not finite at step 3 .*lower learning_rate.*gradient_clip"):
+        run(config, Poisoned(data.sources), folder.root, resume=True)
+    assert_same(before, state_of(folder))
+    assert folder.read_log("event")[-1]["what"] == "failed"
+    assert folder.read_log("train")[-1]["total"] is None
+    load_checkpoint(folder.model_path)
+
+
+def test_a_full_disk_spares_what_was_saved(data, tmp_path, monkeypatch):
+    folder = run(NANO, data, tmp_path / "run", stop_at=2)
+    before = state_of(folder)
+
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hemlets_lib.tensor_files.save_file", full)
+        with pytest.raises(OSError, match=r"expected to write .* MB.*No space left.*Free some space"):
+            run(NANO, data, folder.root, resume=True)
+    assert_same(before, state_of(folder))
+    assert "No space left" in folder.read_log("event")[-1]["message"]
+    whole = run(NANO, data, tmp_path / "whole")
+    assert_same(state_of(whole), state_of(run(NANO, data, folder.root, resume=True)))
+
+
+def test_a_sample_that_cannot_be_read_is_named(samples, tmp_path):
+    class Damaged(list):
+        root = tmp_path / "shards"
+
+        def __getitem__(self, index):
+            if index == 17:
+                raise ValueError("the picture is truncated")
+            return super().__getitem__(index)
+
+    config = dataclasses.replace(NANO, steps=12)
+    with pytest.raises(ValueError, match=r"shards\), sample 17: cannot be read .*truncated.*data verify"):
+        run(config, Mixture([Damaged(samples)]), tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    assert folder.read_log("event")[-1]["what"] == "failed"
+    assert load_tensors(folder.state_path)["step"] >= 2
+
+
+def test_a_folder_holds_one_run(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=1)
+    run(config, data, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"holds a training run. Resume it \(`hemlets train --resume"):
+        run(config, data, tmp_path / "run")
+
+
+def test_only_the_same_run_is_resumed(data, samples, tmp_path):
+    run(NANO, data, tmp_path / "run", stop_at=1)
+    other = dataclasses.replace(NANO, learning_rate=5e-4)
+    with pytest.raises(ValueError, match=r"learning_rate: there 0.002, asked 0.0005"):
+        run(other, data, tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match="data.sources"):
+        run(NANO, Mixture([samples[:9]]), tmp_path / "run", resume=True)
+    with pytest.raises(FileNotFoundError, match=r"found no config.json in it"):
+        run(NANO, data, tmp_path / "nowhere", resume=True)
+
+
+def test_a_run_without_a_saved_state_says_so(data, tmp_path):
+    RunFolder(tmp_path / "run").create(NANO, data.config)
+    with pytest.raises(FileNotFoundError, match="ended before its first save"):
+        run(NANO, data, tmp_path / "run", resume=True)
+
+
+def test_a_batch_must_come_out_even(data, tmp_path):
+    with pytest.raises(ValueError, match=r"multiple of processes x micro-batches \(1 x 3\), got 4"):
+        run(dataclasses.replace(NANO, micro_batches=3), data, tmp_path / "run")
+
+
+def test_the_data_must_have_the_networks_skeleton(skeleton3, data, tmp_path):
+    model = dataclasses.replace(NANO.model, skeleton=skeleton3, name="arm")
+    with pytest.raises(ValueError, match=r"`data` must have 3 joints for skeleton 'arm', got 18"):
+        run(dataclasses.replace(NANO, model=model), data, tmp_path / "run")
