@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def initial_weights(default: bool) -> Iterator[None]:
     """Inside, networks keep the weights that PyTorch's layers are born with, if `default`."""
     with (
-        mock.patch.object(HEMletsNet, "_initialise", lambda self: None)
+        mock.patch.object(HEMletsNet, "_initialise")
         if default
         else contextlib.nullcontext()
     ):

@@ -360,7 +360,7 @@ EXERCISES = MappingProxyType(
             "The error after the best scale alone.",
             _scaled_error,
             (
-                (torch.tensor([[5.0, 5.0, 5.0], [6.0, 5.0, 5.0]]), torch.tensor([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]])),
+                (torch.tensor([[5.0] * 3, [6.0, 5.0, 5.0]]), torch.tensor([[0.0] * 3, [3.0, 4.0, 0.0]])),
                 (_random(17, 3, seed=3), _random(17, 3, seed=4)),
             ),
         ),

@@ -186,4 +186,20 @@ LEDGER: tuple[Entry, ...] = (
         "A label of ±1 may be ±2; the zeros alone would teach that all parts are level.",
         "targets",
     ),
+    Entry(
+        "warm-up, clipping, schedule",
+        "A rate of 0.001 and Adam; no word of how it starts or ends.",
+        "Linear warm-up and a clipped gradient; constant for `paper`, a cosine for the small presets.",
+        "Users of the sibling method report divergence at this rate; experiments/recipe.py measures each.",
+        "recipes",
+        "warmup_steps",
+    ),
+    Entry(
+        "α for small maps",
+        "Eq. (8): α = 0.05, at 64 cells.",
+        "0.05 for `paper` and `small`, 4 for `nano`, whose maps have 24 cells.",
+        "Sums over fewer cells weigh less; at 0.05 the triplets of `nano` stay unlearnt, and depth with them.",
+        "recipes",
+        "alpha",
+    ),
 )

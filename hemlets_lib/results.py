@@ -92,10 +92,10 @@ def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
     """Where two configurations differ, one line for each entry, nested ones with dots in their names.
 
     Args:
-        there: What a file holds; JSON.
-        asked: What is wanted. Tuples count as the lists that JSON makes of them.
+        there: What a file holds.
+        asked: What is wanted. In both, tuples count as the lists that JSON makes of them.
     """
-    before, after = _flat(there), _flat(json.loads(json.dumps(asked)))
+    before, after = (_flat(json.loads(json.dumps(config))) for config in (there, asked))
     return [
         f"{key}: there {before.get(key)!r}, asked {after.get(key)!r}"
         for key in sorted(before.keys() | after.keys())

@@ -95,7 +95,7 @@ def train(
     Source: §3.2 and 'Implementation details'.
     """
     keep_freed_memory()
-    accelerator = _accelerator(config, device)
+    accelerator = _accelerator(device)
     _check_fit(config, data, accelerator.num_processes)
     folder, is_main = RunFolder(out), accelerator.is_main_process
     if is_main:
@@ -147,6 +147,11 @@ def train(
 def validate(model: HEMletsNet, samples: Source, *, batch_size: int = 64) -> dict[str, float]:
     """A network's errors on samples with 3D labels, for watching it learn; `evaluate` has the protocols.
 
+    Args:
+        model: In any mode.
+        samples: Of the model's skeleton.
+        batch_size: How many at once.
+
     Returns:
         `mpjpe_mm`, `pa_mpjpe_mm`, and where it puts out triplets `polarity_percent`: means over samples.
     """
@@ -176,7 +181,7 @@ def _take_step(
     accelerator: Accelerator,
 ) -> Float[Tensor, "8"]:
     """One step of the optimiser; the terms of the loss and the gradient's norm, on the device."""
-    model, total = config.model, None
+    model, kind, total = config.model, accelerator.device.type, None
     optimiser.zero_grad()
     for micro in range(config.micro_batches):
         batch, numbers = next(batches)
@@ -192,8 +197,10 @@ def _take_step(
         targets = make_targets(batch, model, supervision=config.supervision)
         is_last = micro == config.micro_batches - 1
         with contextlib.nullcontext() if is_last else accelerator.no_sync(network):
+            with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                output = network(_laid_out(normalise(batch.images), config))
             terms = hemlets_loss(
-                network(_laid_out(normalise(batch.images), config)),
+                output,
                 targets,
                 size=model.volume_size,
                 grid=model.grid,
@@ -261,18 +268,18 @@ def _batches(
         collate_fn=_collate_numbered,
         num_workers=workers,
         pin_memory=accelerator.device.type == "cuda",
+        generator=torch.Generator(),  # else it would draw from the one that is saved, once for each start
     )
     return iter(loader)
 
 
-def _accelerator(config: TrainConfig, device: str | None) -> Accelerator:
+def _accelerator(device: str | None) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 
+    # Precision is not its business: it would fix that for the life of the process.
     return Accelerator(
-        mixed_precision="bf16" if config.precision == "bfloat16" else "no",
-        cpu=device == "cpu",
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        cpu=device == "cpu", kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)]
     )
 
 

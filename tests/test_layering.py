@@ -15,12 +15,12 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "ledger", "results", "skeleton"),
+    ("console", "heap", "ledger", "results", "skeleton"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting"),
     ("model", "pretrained", "losses", "metrics", "protocols", "scores", "augment", "targets", "data"),
-    ("checkpoint", "tensor_files"),
-    ("train", "evaluate", "prediction"),
+    ("checkpoint", "recipes", "tensor_files"),
+    ("train", "run_folder", "watchers", "evaluate", "prediction"),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
     ("cli",),
 )
@@ -31,6 +31,7 @@ BESIDE = {
     "viz": GROUND,
     "viz_3d": GROUND | {"viz"},
     "viz_network": GROUND | {"viz", "model"},
+    "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
     "viz_evaluation": GROUND | {"viz", "scores"},
     "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,

@@ -2,5 +2,7 @@
 
 from hemlets_lib.cli import main
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     main()

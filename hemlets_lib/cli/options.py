@@ -52,6 +52,7 @@ def text(value: str) -> str:
 
 
 def path(value: str | Path) -> Path:
+    """An option's path, likewise."""
     return Path(text(str(value)))
 
 
@@ -60,7 +61,18 @@ PATH: Any = {"parser": path, "metavar": "PATH"}  # typer alone takes '' for the 
 
 
 def assignments(entries: list[str], option: str) -> dict[str, object]:
-    """NAME=VALUE, several times, as a mapping; `option` is what the message calls it."""
+    """NAME=VALUE, several times, as a mapping.
+
+    Args:
+        entries: The texts; a name may have dots in it.
+        option: What the message calls the option.
+
+    Returns:
+        Name → value, still text.
+
+    Raises:
+        typer.BadParameter: If an entry has no name or no equals sign.
+    """
     values: dict[str, object] = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
