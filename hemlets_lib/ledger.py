@@ -198,7 +198,7 @@ LEDGER: tuple[Entry, ...] = (
         "α for small maps",
         "Eq. (8): α = 0.05, at 64 cells.",
         "0.05 for `paper` and `small`, 4 for `nano`, whose maps have 24 cells.",
-        "Sums over fewer cells weigh less; at 0.05 the triplets of `nano` stay unlearnt, and depth with them.",
+        "Sums over fewer cells weigh less; at 0.05 the triplets stay unlearnt, and depth with them.",
         "recipes",
         "alpha",
     ),

@@ -42,6 +42,11 @@ class RunFolder:
         self.root = Path(root)
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a run in it."""
+        return (self.root / _CONFIG).exists()
+
+    @property
     def model_path(self) -> Path:
         """The network's checkpoint."""
         return self.root / MODEL_NAME
@@ -62,7 +67,7 @@ class RunFolder:
             ValueError: If there is a run in it already.
             OSError: If it cannot be written.
         """
-        if (self.root / _CONFIG).exists():
+        if self.exists:
             raise ValueError(
                 f"{self.root}: expected a new folder, got one that holds a training run. Resume it "
                 f"(`hemlets train --resume {self.root}`), or choose another folder."

@@ -42,6 +42,7 @@ __all__ = [
 # Okabe & Ito, a palette that people with the common colour blindnesses can tell apart.
 # States own vermillion and blue; sides have two others, so that no colour means two things.
 BLUE, GREEN, VERMILLION, PURPLE, CHARCOAL = "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#222222"
+ORANGE, SKY = "#E69F00", "#56B4E9"  # free for whatever a figure compares
 SIDE_COLOURS = {"left": PURPLE, "right": GREEN, "centre": "#555555"}
 SIDE_MARKERS = {"left": "s", "right": "o", "centre": "D"}
 _DPI = 110

@@ -7,12 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hemlets_lib.scores import Evaluation
-from hemlets_lib.viz import CHARCOAL, SIDE_COLOURS, side_of
+from hemlets_lib.viz import CHARCOAL, ORANGE, SIDE_COLOURS, SKY, side_of
 
 __all__ = ["draw_columns", "draw_joint_errors", "draw_polarity", "evaluation_figure"]
 
-# Okabe & Ito's other colours: in `viz`, vermillion and blue are states, purple and green sides.
-ORANGE, SKY = "#E69F00", "#56B4E9"
 _MARKERS = (("D", CHARCOAL), ("o", "white"), ("^", SKY))
 _SIDE_HATCHES = {"left": "//", "right": "", "centre": ".."}
 _SOURCE_LOOKS = (("o", ORANGE), ("s", SKY), ("|", CHARCOAL))

@@ -184,11 +184,9 @@ def test_two_processes_are_one(data, tmp_path):
     two = RunFolder(tmp_path / "two")
     for name in LossTerms._fields:
         assert losses_of(two, name) == pytest.approx(losses_of(one, name), rel=2e-4), name
+    # Not the weights: Adam makes steps of one size of gradients of any, rounding included.
     norms, their_norms = losses_of(one, "gradient_norm"), losses_of(two, "gradient_norm")
     assert their_norms[0] == pytest.approx(norms[0], rel=1e-5)
-    weights, theirs = (load_checkpoint(folder.model_path).model.state_dict() for folder in (one, two))
-    for name, value in weights.items():
-        torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_micro_batches_add_up_to_the_batch(data, tmp_path):
@@ -316,7 +314,7 @@ def test_only_the_same_run_is_resumed(data, samples, tmp_path):
     other = dataclasses.replace(NANO, learning_rate=5e-4)
     with pytest.raises(ValueError, match=r"learning_rate: there 0.002, asked 0.0005"):
         run(other, data, tmp_path / "run", resume=True)
-    with pytest.raises(ValueError, match="data.sources"):
+    with pytest.raises(ValueError, match=r"data\.sources"):
         run(NANO, Mixture([samples[:9]]), tmp_path / "run", resume=True)
     with pytest.raises(FileNotFoundError, match=r"found no config.json in it"):
         run(NANO, data, tmp_path / "nowhere", resume=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from hemlets_lib.cli.options import PATH, TEXT, app, assignments
 __all__ = ["train"]
 
 _SHARDS = Path("shards")
+_COMMAND = "command.json"  # in a run's folder: where its data were, for --resume
 
 
 class Preset(StrEnum):
@@ -65,19 +67,24 @@ def train(
     from hemlets_lib.data.mixing import Mixture
     from hemlets_lib.data.shards import ShardDataset
     from hemlets_lib.recipes import RECIPES
+    from hemlets_lib.results import read_json, write_json
     from hemlets_lib.run_folder import RunFolder
     from hemlets_lib.train import train as run
     from hemlets_lib.watchers import TensorBoardWatcher, TerminalWatcher
 
     if resume is not None:
-        config, _ = RunFolder(resume).read_config()
         if options or out is not None:
             raise typer.BadParameter(
                 "expected no --set or --out beside it: a run is resumed as it is.", param_hint="--resume"
             )
+        config, _ = RunFolder(resume).read_config()
+        asked = read_json(resume / _COMMAND) if (resume / _COMMAND).is_file() else {}
+        data = data or asked.get("data")
+        validation = validation or (Path(asked["validation"]) if asked.get("validation") else None)
     else:
         config = RECIPES[preset.value].with_options(assignments(options or [], "--set"))
-    folders = [_folder_and_ratio(text) for text in data or [str(_SHARDS / "train")]]
+    data = data or [str(_SHARDS / "train")]
+    folders = [_folder_and_ratio(text) for text in data]
     mixture = Mixture(
         [ShardDataset(folder) for folder, _ in folders],
         ratios=[ratio for _, ratio in folders],
@@ -86,19 +93,23 @@ def train(
     if validation is None and (_SHARDS / "val").is_dir():
         validation = _SHARDS / "val"
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = resume or out or Path("runs", f"train-{preset.value}-{now}")
+    is_main = os.environ.get("RANK", "0") == "0"
+    if is_main and resume is None and not RunFolder(out).exists:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / _COMMAND, {"data": data, "validation": validation and str(validation)})
     folder = run(
         config,
         mixture,
-        resume or out or Path("runs", f"train-{preset.value}-{now}"),
+        out,
         validation=[] if validation is None else ShardDataset(validation),
         resume=resume is not None,
         watchers=[TerminalWatcher(), TensorBoardWatcher()],
         device=device,
         workers=workers,
     )
-    console.print(
-        f"The network is in {folder.model_path}; continue with --resume {folder.root}.", markup=False
-    )
+    if is_main:
+        console.print(f"The network is in {folder.model_path}", markup=False)
 
 
 def _folder_and_ratio(text: str) -> tuple[Path, float]:

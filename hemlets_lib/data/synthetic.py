@@ -26,7 +26,7 @@ from hemlets_lib.data.cameras import CAMERA_NAMES, SESSIONS, h36m_camera
 from hemlets_lib.data.motion import SUBJECTS
 from hemlets_lib.data.motion.takes import ACTION_NAMES, FRAMES_PER_SECOND, Take, perform
 from hemlets_lib.data.render import Appearance, BackdropKind, Prop, backdrop, render_person
-from hemlets_lib.data.sample import Meta, Sample, joints_box, label_sample
+from hemlets_lib.data.sample import Meta, Sample, camera_to, joints_box, label_sample
 from hemlets_lib.geometry import Camera, crop_affine
 from hemlets_lib.skeleton import HEMLETS18
 
@@ -34,6 +34,7 @@ __all__ = [
     "GENERATOR_VERSION",
     "SPLITS",
     "SyntheticDataset",
+    "redraw",
     "render_pose",
     "render_sample",
     "samples_from_take",
@@ -48,6 +49,8 @@ SPLITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 Outfits = Literal["subject", "random"]
 _FRAMES_PER_TAKE = 3000  # a minute; Human3.6M's takes last 20 s to 2 min
 _ROOM_MM = 170.0  # a hand or a foot, beyond wrist or ankle
+_SOLE_MM = 80.0  # from an ankle down to the floor
+_LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))  # world to camera, the camera neither up nor down
 _LIGHT_TURN = math.radians(110.0)  # how far to the side of the camera the light may come from
 _LIGHT_SLOPE = (1.2, 3.0)  # its height over its distance to the side: from 50° up
 # From the person to the wall, or outdoors to the bushes, along the line of sight.
@@ -268,6 +271,55 @@ def samples_from_take(
                 rng=np.random.default_rng([*key, _TAG_SCENE, CAMERA_NAMES.index(camera)]),
                 size=size, props=props, scene=scene,
             )  # fmt: skip
+
+
+def redraw(
+    sample: Sample,
+    *,
+    size: int = 128,
+    scene: BackdropKind = "studio",
+    appearance: Appearance | None = None,
+    seed: int = 0,
+) -> Sample:
+    """The pose of a sample, say of a photograph, drawn: the joints and the camera stay, the pixels change.
+
+    The camera counts as level, and the floor lies below the lowest joint. The box is that of drawn people.
+
+    Args:
+        sample: With a camera and all joints in camera space.
+        size: Side of the crop in pixels.
+        scene: `studio`, `green_screen` or `outdoor`.
+        appearance: Who is drawn; drawn at random from the seed where left out.
+        seed: Decides backdrop, light and looks.
+
+    Raises:
+        ValueError: If the sample lacks the camera or a joint, or an option is unknown.
+    """
+    joints_mm, name = sample.joints_cam_mm, sample.meta.sample_id
+    if sample.camera is None or joints_mm is None or not joints_mm.isfinite().all():
+        raise ValueError(
+            f"sample {name!r}: expected a camera and all joints in camera space, got "
+            f"{'no camera' if sample.camera is None else 'joints that nobody labelled'}. Only such a pose can "
+            "be drawn."
+        )
+    joints_mm = joints_mm.double()
+    right, down, away = joints_mm[HEMLETS18.root, 0], joints_mm[:, 1].max(), joints_mm[HEMLETS18.root, 2]
+    camera = replace(
+        camera_to(sample.camera, torch.float64),
+        rotation=torch.tensor(_LEVEL),
+        position_mm=torch.stack([-right, -away, down + _SOLE_MM]),
+    )
+    if appearance is None:
+        appearance = Appearance.random(np.random.default_rng([seed, _TAG_OUTFIT]))
+    return render_pose(
+        camera.cam_to_world(joints_mm).numpy(),
+        camera=camera,
+        appearance=appearance,
+        meta=replace(sample.meta, source=f"drawn; pose of {name}; scene {scene}; seed {seed}"),
+        rng=np.random.default_rng([seed, _TAG_SCENE]),
+        size=size,
+        scene=scene,
+    )
 
 
 class SyntheticDataset:

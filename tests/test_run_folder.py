@@ -1,0 +1,143 @@
+"""A run's folder: its log survives kills, its state and config say what is wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from hemlets_lib.heap import keep_freed_memory
+from hemlets_lib.model import HEMletsNet
+from hemlets_lib.recipes import RECIPES
+from hemlets_lib.run_folder import RunFolder, RunLog
+
+NANO = RECIPES["nano"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "run")
+    made.create(NANO, {"seed": 0})
+    return made
+
+
+@pytest.fixture
+def model():
+    with torch.device("meta"):
+        return HEMletsNet.from_preset("nano")
+
+
+class Collector:
+    def __init__(self):
+        self.told = []
+
+    def start(self, folder, config, step):
+        self.told.append(("start", step))
+
+    def record(self, record, model):
+        self.told.append((record["kind"], record["step"]))
+
+    def stop(self):
+        self.told.append("stop")
+
+
+def test_config_and_state_come_back(folder):
+    assert folder.read_config() == (NANO, {"seed": 0})
+    state = {"step": 3, "seconds": 0.5, "model": {"weight": torch.arange(3.0)}}
+    folder.save_state(state)
+    back = folder.load_state()
+    assert back["step"] == 3 and torch.equal(back["model"]["weight"], torch.arange(3.0))
+
+
+def test_the_log_survives_a_line_that_a_kill_cut_short(folder):
+    folder.append({"step": 1, "kind": "train", "total": 2.0})
+    with (folder.root / "log.jsonl").open("a") as file:
+        file.write('{"step": 2, "kind": "tr')
+    folder.append({"step": 2, "kind": "train", "total": 1.5})
+    assert [record["total"] for record in folder.read_log()] == [2.0, 1.5]
+
+
+def test_what_was_done_again_counts_once(folder):
+    for step, total in ((1, 5.0), (2, 4.0), (2, 4.5), (3, 3.0)):
+        folder.append({"step": step, "kind": "train", "total": total})
+    folder.append({"step": 2, "kind": "event", "what": "resumed"})
+    assert [record["total"] for record in folder.read_log("train")] == [5.0, 4.5, 3.0]
+    assert len(folder.read_log()) == 4
+
+
+def test_the_log_is_json_whatever_the_numbers(folder):
+    folder.append({"step": 1, "kind": "train", "total": float("nan"), "joints": float("inf"), "z": -1.5})
+    line = (folder.root / "log.jsonl").read_text()
+    assert json.loads(line) == {"step": 1, "kind": "train", "total": None, "joints": None, "z": -1.5}
+
+
+def test_the_log_tells_watchers_and_counts_time_across_resumptions(folder, model):
+    watcher = Collector()
+    with RunLog(folder, NANO, model, [watcher], step=10, seconds=100.0) as log:
+        log.losses(60, {"total": 1.0}, 2e-3)
+        log.validation(60, {"mpjpe_mm": 99.0})
+    assert watcher.told == [("start", 10), ("event", 10), ("train", 60), ("validation", 60), "stop"]
+    resumed, losses, validation = folder.read_log()
+    assert resumed["what"] == "resumed"
+    assert losses["images"] == 60 * NANO.batch_size and losses["learning_rate"] == 2e-3
+    assert validation["mpjpe_mm"] == 99.0
+    assert all(100 <= record["seconds"] < 160 for record in folder.read_log())
+    assert log.summary(60, {"seed": 0})["validation"] == {"mpjpe_mm": 99.0}
+
+
+def test_a_failure_is_written_down_and_watchers_are_let_go(folder, model):
+    watcher = Collector()
+    with pytest.raises(RuntimeError), RunLog(folder, NANO, model, [watcher], step=0, seconds=0.0):
+        raise RuntimeError("out of paper")
+    failed = folder.read_log("event")[-1]
+    assert (failed["what"], failed["message"]) == ("failed", "RuntimeError: out of paper")
+    assert watcher.told[-1] == "stop"
+
+
+def test_other_processes_write_nothing(folder, model):
+    watcher = Collector()
+    with RunLog(folder, NANO, model, [watcher], step=0, seconds=0.0, active=False) as log:
+        log.losses(50, {"total": 1.0}, 1e-3)
+    assert watcher.told == [] and not (folder.root / "log.jsonl").exists()
+
+
+def test_what_differs_is_named(folder):
+    folder.check_same(NANO, {"seed": 0})
+    other = dataclasses.replace(
+        NANO, alpha=0.05, augmentation=dataclasses.replace(NANO.augmentation, flip=0.0)
+    )
+    expected = (
+        r"alpha: there 4.0, asked 0.05; augmentation.flip: there 0.5, asked 0.0; data.seed: there 0, as"
+    )
+    with pytest.raises(ValueError, match=expected):
+        folder.check_same(other, {"seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"config.json is not valid JSON"),
+        ("{}", r"config.json: expected a recipe that this version of hemlets knows, got an error: 'recipe'"),
+        ('{"recipe": {"model": {}, "steps": 1}, "data": {}}', r"expected a recipe that this version"),
+    ],
+)
+def test_a_damaged_config_is_named(folder, content, message):
+    (folder.root / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        folder.read_config()
+
+
+def test_a_truncated_state_is_named(folder):
+    folder.save_state({"step": 3, "model": {"weight": torch.arange(3000.0)}})
+    whole = folder.state_path.read_bytes()
+    folder.state_path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"state.safetensors: expected a whole .* truncated"):
+        folder.load_state()
+
+
+def test_freed_memory_is_kept_where_the_c_library_can():
+    import platform
+
+    assert keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
