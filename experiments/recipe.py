@@ -49,11 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @contextlib.contextmanager
 def initial_weights(default: bool) -> Iterator[None]:
     """Inside, networks keep the weights that PyTorch's layers are born with, if `default`."""
-    with (
-        mock.patch.object(HEMletsNet, "_initialise")
-        if default
-        else contextlib.nullcontext()
-    ):
+    with mock.patch.object(HEMletsNet, "_initialise") if default else contextlib.nullcontext():
         yield
 
 
