@@ -50,6 +50,7 @@ def examine() -> list[Finding]:
         *_device(),
         _kernel(),
         _samples(),
+        _network(),
         _data(),
         _backbone_weights(),
         _browser(),
@@ -173,6 +174,25 @@ def _samples() -> Finding:
     if not check.ok:
         return Finding(subject, f"{folder} is damaged: {'; '.join(check.problems)}", "missing", remedy)
     return Finding(subject, f"{folder}, intact: {check.num_rows} samples, {check.num_bytes / 2**20:.1f} MiB")
+
+
+def _network() -> Finding:
+    """The trained network that ships beside the samples, read whole."""
+    subject, remedy = "trained network", "hemlets train --preset nano"
+    try:
+        from hemlets_lib.checkpoint import load_checkpoint
+        from hemlets_lib.data.samples import find_weights
+        from hemlets_lib.run_folder import describe_checkpoint
+    except ImportError as error:  # a package is missing, which is reported above
+        return Finding(subject, f"cannot be read ({error})", "missing", _INSTALL)
+    try:
+        path = find_weights("nano")
+        words = describe_checkpoint(load_checkpoint(path).info)
+    except (ValueError, OSError) as error:
+        return Finding(subject, str(error), "missing", remedy)
+    return Finding(
+        subject, f"{path}, intact: {words['network']}; {words['trained on']}; steps: {words['steps']}"
+    )
 
 
 def _data() -> Finding:

@@ -20,15 +20,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
+from hemlets_lib.checkpoint import CheckpointInfo
 from hemlets_lib.model import HEMletsNet
 from hemlets_lib.recipes import TrainConfig
 from hemlets_lib.results import differences, provenance, read_json, write_json
 from hemlets_lib.tensor_files import load_tensors, save_tensors
 
-__all__ = ["MODEL_NAME", "RunFolder", "RunLog", "Watcher"]
+__all__ = ["MODEL_NAME", "RunFolder", "RunLog", "Watcher", "describe_checkpoint", "metrics_in_words"]
 
 MODEL_NAME = "model.safetensors"
 _CONFIG, _LOG, _STATE = "config.json", "log.jsonl", "state.safetensors"
+_DESCRIBED = ("trained on", "steps", "validation")
 
 
 class RunFolder:
@@ -267,3 +269,36 @@ class RunLog:
             self._folder.append(record)
             for watcher in self._watchers:
                 watcher.record(record, self._model)
+
+
+def describe_checkpoint(info: CheckpointInfo) -> dict[str, str]:
+    """Which network a checkpoint holds, and how it came about, as its file says (`RunLog.summary`).
+
+    Returns:
+        "network", "trained on", "steps" and "validation", each in words; "not recorded" where a network was
+        saved without them.
+    """
+    words = dict.fromkeys(_DESCRIBED, "not recorded")
+    match info.metadata:
+        case {"step": step, "recipe": {"steps": steps, "batch_size": size}, "data": {"sources": sources}}:
+            words["trained on"] = "; ".join(map(_source_in_words, sources))
+            words["steps"] = f"{step} of {steps}, {size} pictures each"
+    match info.metadata:
+        case {"validation": {"mpjpe_mm": _, "pa_mpjpe_mm": _} as metrics}:
+            words["validation"] = metrics_in_words(metrics)
+    return {"network": f"{info.config.name}, {info.config.image_size} px", **words}
+
+
+def metrics_in_words(metrics: Mapping[str, Any]) -> str:
+    """What `train.validate` measured, on one line."""
+    words = [f"MPJPE {metrics['mpjpe_mm']:.1f} mm", f"PA-MPJPE {metrics['pa_mpjpe_mm']:.1f} mm"]
+    if "polarity_percent" in metrics:
+        words.append(f"polarity {metrics['polarity_percent']:.1f} %")
+    return ", ".join(words)
+
+
+def _source_in_words(source: Mapping[str, Any]) -> str:
+    kinds = {"synthetic": "drawn", "counterpart": f"drawn after {source.get('name')}"}
+    details = [f"{name} {', '.join(source[name])}" for name in ("subjects", "scenes") if name in source]
+    words = f"{source['samples']} samples, {kinds.get(source['kind'], source['kind'])}"
+    return f"{words} ({'; '.join(details)})" if details else words

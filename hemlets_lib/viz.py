@@ -7,7 +7,7 @@ Static figures are matplotlib's, on white, in Okabe-Ito colours with markers tha
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from hemlets_lib.triplets import UNKNOWN
 __all__ = [
     "SIDE_COLOURS",
     "as_array",
+    "compare_triplets_figure",
     "draw_image",
     "draw_map",
     "draw_pose",
@@ -231,6 +232,17 @@ def _part_title(skeleton: Skeleton, part: int) -> str:
     return " → ".join(name.replace("_", " ") for name in skeleton.part_names[part])
 
 
+def _draw_maps(panels: Sequence[Axes], image: Numbers, triplet: Float[Tensor, "S H W"]) -> None:
+    """A part's maps over the washed-out picture, a panel each, from the most negative."""
+    for index, axes in enumerate(panels):
+        level = index - len(panels) // 2
+        peak = float(triplet[index].max())
+        draw_image(axes, image, grey=True, title=f"map {state_label(level)}   (highest: {peak:.2f})")
+        draw_map(axes, triplet[index], image.shape[0], colour=state_colour(level))
+        for spine in axes.spines.values():
+            spine.set(edgecolor=state_colour(level), linewidth=2)
+
+
 def triplet_figure(
     image: Numbers,
     triplet: Float[Tensor, "S H W"],
@@ -254,13 +266,7 @@ def triplet_figure(
     figure = Figure(figsize=(2.5 * (count + 1), 2.95), layout="constrained")
     picture, *panels = figure.subplots(1, count + 1)
     draw_image(picture, image, title=_part_title(skeleton, part))
-    for index, axes in enumerate(panels):
-        level = index - count // 2
-        peak = float(triplet[index].max())
-        draw_image(axes, image, grey=True, title=f"map {state_label(level)}   (highest: {peak:.2f})")
-        draw_map(axes, triplet[index], size, colour=state_colour(level))
-        for spine in axes.spines.values():
-            spine.set(edgecolor=state_colour(level), linewidth=2)
+    _draw_maps(panels, image, triplet)
     if joints_crop is not None:
         ends = as_array(crop_to_px(torch.as_tensor(joints_crop)[list(skeleton.parts[part]), :2], size))
         for axes in (picture, *panels):
@@ -271,6 +277,37 @@ def triplet_figure(
                 )  # fmt: skip
                 axes.plot(x, y, "+", color="black", ms=6)
     figure.suptitle(f"state {state_label(state)}", fontsize=10, color=state_colour(state), weight="bold")
+    return figure
+
+
+def compare_triplets_figure(
+    image: Numbers,
+    triplets: Mapping[str, Float[Tensor, "K S H W"]],
+    skeleton: Skeleton,
+    parts: Sequence[int],
+    *,
+    states: Mapping[str, Sequence[int] | Tensor],
+) -> Figure:
+    """Some parts' maps from several sources side by side: a row for each part, a block for each source.
+
+    Args:
+        image: The crop, (H, W, 3).
+        triplets: Source → the parts' maps, such as what a network drew and the truth.
+        skeleton: Supplies names.
+        parts: Which to show.
+        states: Source → the state of every part, written beside its maps.
+    """
+    count = next(iter(triplets.values())).shape[1]
+    figure = Figure(figsize=(1.72 * count * len(triplets), 2.05 * len(parts)), layout="constrained")
+    blocks = figure.subfigures(1, len(triplets), squeeze=False)[0]
+    for block, (source, maps) in zip(blocks, triplets.items(), strict=True):
+        block.suptitle(source, fontsize=10, weight="bold")
+        for part, panels in zip(parts, block.subplots(len(parts), count, squeeze=False), strict=True):
+            _draw_maps(list(panels), image, maps[part])
+            state = int(states[source][part])
+            panels[0].set_ylabel(
+                f"{_part_title(skeleton, part)}\n{state_label(state)}", fontsize=8, color=state_colour(state)
+            )
     return figure
 
 

@@ -38,7 +38,14 @@ from hemlets_lib.viz import (
 if TYPE_CHECKING:
     from plotly.graph_objects import FigureWidget
 
-__all__ = ["draw_pose_3d", "overview_figure", "pose_3d_figure", "pose_widget", "show_pose_3d"]
+__all__ = [
+    "compare_pose_figure",
+    "draw_pose_3d",
+    "overview_figure",
+    "pose_3d_figure",
+    "pose_widget",
+    "show_pose_3d",
+]
 
 # Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
 POSE_STYLES = (
@@ -118,13 +125,42 @@ def pose_3d_figure(
         draw_pose_3d(axes, poses, skeleton, valid=valid, elevation=elevation, azimuth=azimuth)
         axes.set_title(title, fontsize=9)
     if len(poses) > 1:
-        handles = [
-            mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
-            for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)
-        ]
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=len(poses), frameon=False, fontsize=9
-        )
+        _legend(figure, poses)
+    return figure
+
+
+def _legend(figure: Figure, poses: Mapping[str, Numbers]) -> None:
+    handles = [
+        mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
+        for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(poses), frameon=False, fontsize=9)
+
+
+def compare_pose_figure(
+    pictures: Mapping[str, tuple[Numbers, Float[Tensor, "J C"]]],
+    poses: Mapping[str, Numbers],
+    skeleton: Skeleton,
+    *,
+    valid: Numbers | None = None,
+) -> Figure:
+    """Pictures with joints drawn on, and poses in one space from the side, where depth shows.
+
+    Args:
+        pictures: Title → a crop and the joints to draw on it, in crop space.
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw in space; in the pictures all that are finite.
+    """
+    figure = Figure(figsize=(2.75 * (len(pictures) + 1), 3.2), layout="constrained")
+    for column, (title, (image, joints)) in enumerate(pictures.items(), start=1):
+        axes = figure.add_subplot(1, len(pictures) + 1, column)
+        draw_image(axes, image, title=title)
+        draw_pose(axes, crop_to_px(joints[:, :2], image.shape[0]), skeleton)
+    space = figure.add_subplot(1, len(pictures) + 1, len(pictures) + 1, projection="3d")
+    draw_pose_3d(space, poses, skeleton, valid=valid, azimuth=0)
+    space.set_title("from the side", fontsize=9)
+    _legend(figure, poses)
     return figure
 
 

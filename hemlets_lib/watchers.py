@@ -8,7 +8,7 @@ from typing import Any
 from hemlets_lib.console import console, format_seconds
 from hemlets_lib.model import HEMletsNet
 from hemlets_lib.recipes import TrainConfig
-from hemlets_lib.run_folder import RunFolder
+from hemlets_lib.run_folder import RunFolder, metrics_in_words
 
 __all__ = ["TensorBoardWatcher", "TerminalWatcher"]
 
@@ -44,7 +44,7 @@ class TerminalWatcher:
                 self._said_at = record["seconds"]
                 console.print(f"step {step}/{self._config.steps} · {now}", markup=False)
         elif record["kind"] == "validation":
-            console.print(f"step {step}: {_metrics(record)}", markup=False)
+            console.print(f"step {step}: {metrics_in_words(record)}", markup=False)
         else:
             message = f": {record['message']}" if "message" in record else ""
             console.print(f"step {step}: {record['what']}{message}", markup=False)
@@ -53,20 +53,15 @@ class TerminalWatcher:
         self._progress.stop()
 
 
-def _metrics(record: Mapping[str, Any]) -> str:
-    words = [f"MPJPE {record['mpjpe_mm']:.1f} mm", f"PA-MPJPE {record['pa_mpjpe_mm']:.1f} mm"]
-    if "polarity_percent" in record:
-        words.append(f"polarity {record['polarity_percent']:.1f} %")
-    return ", ".join(words)
-
-
 class TensorBoardWatcher:
     """Every number of every record as a scalar, under the run's `tensorboard/`."""
 
     def start(self, folder: RunFolder, config: TrainConfig, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(folder.root / "tensorboard", purge_step=step or None)
+        # TensorBoard forgets what a killed run wrote from that step on; what is at `step` itself stands.
+        purge_from = step + 1 if step else None
+        self._writer = SummaryWriter(folder.root / "tensorboard", purge_step=purge_from)
 
     def record(self, record: Mapping[str, Any], model: HEMletsNet) -> None:
         for name, value in record.items():

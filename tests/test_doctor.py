@@ -15,7 +15,7 @@ from hemlets_lib.doctor import Finding, examine, find_browser, print_report
 def test_it_looks_at_everything():
     subjects = {finding.subject for finding in examine()}
     expected = {"Python", "packages: library", "device", "notebook kernel", "embedded samples", "built data"}
-    assert expected | {"ImageNet weights", "browser for tests"} <= subjects
+    assert expected | {"trained network", "ImageNet weights", "browser for tests"} <= subjects
 
 
 def test_only_what_is_needed_decides(capsys):
@@ -73,6 +73,24 @@ def test_samples_are_found_and_verified(monkeypatch, tmp_path):
     assert doctor._samples().state == "missing" and "shard 0: wrong hash" in doctor._samples().found
 
 
+def test_the_trained_network_is_found_and_read(monkeypatch, tmp_path):
+    from hemlets_lib.checkpoint import save_checkpoint
+    from hemlets_lib.data import samples
+    from hemlets_lib.model import HEMletsNet
+
+    monkeypatch.setattr(samples, "find_samples", lambda: tmp_path)
+    finding = doctor._network()
+    assert (finding.state, finding.remedy) == ("missing", "hemlets train --preset nano")
+    assert f"expected a trained network at {tmp_path / 'nano.safetensors'}, found none" in finding.found
+
+    path = tmp_path / "nano.safetensors"
+    save_checkpoint(path, HEMletsNet.from_preset("nano"))
+    words = "intact: nano, 96 px; not recorded; steps: not recorded"
+    assert doctor._network() == Finding("trained network", f"{path}, {words}")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert doctor._network().state == "missing" and str(path) in doctor._network().found
+
+
 def test_remedies_that_are_our_own_are_valid_command_lines(monkeypatch, tmp_path):
     from hemlets_lib.data import samples
 
@@ -89,7 +107,7 @@ def test_remedies_that_are_our_own_are_valid_command_lines(monkeypatch, tmp_path
     monkeypatch.setattr(doctor, "_root", lambda: tmp_path)
     monkeypatch.delenv("HEMLETS_DATA", raising=False)
     remedies = [finding.remedy for finding in examine() if finding.remedy.startswith("hemlets")]
-    assert len(remedies) >= 2
+    assert len(remedies) >= 3
     for remedy in remedies:
         program, *arguments = shlex.split(remedy)
         disarm(typer.main.get_command(cli.app)).main(arguments, program, standalone_mode=False)

@@ -8,10 +8,11 @@ import json
 import pytest
 import torch
 
+from hemlets_lib.checkpoint import read_checkpoint_info, save_checkpoint
 from hemlets_lib.heap import keep_freed_memory
 from hemlets_lib.model import HEMletsNet
 from hemlets_lib.recipes import RECIPES
-from hemlets_lib.run_folder import RunFolder, RunLog
+from hemlets_lib.run_folder import RunFolder, RunLog, describe_checkpoint
 
 NANO = RECIPES["nano"]
 
@@ -141,3 +142,32 @@ def test_freed_memory_is_kept_where_the_c_library_can():
     import platform
 
     assert keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
+
+
+def test_a_checkpoint_says_how_its_network_came_about(tmp_path):
+    path, model = tmp_path / "nano.safetensors", HEMletsNet.from_preset("nano")
+    save_checkpoint(path, model, metadata={"recipe": "by hand"})
+    words = describe_checkpoint(read_checkpoint_info(path))
+    assert words == {"network": "nano, 96 px"} | dict.fromkeys(
+        ("trained on", "steps", "validation"), "not recorded"
+    )
+
+    drawn = {
+        "samples": 600,
+        "ratio": 1.0,
+        "kind": "synthetic",
+        "subjects": ["S1", "S5"],
+        "scenes": ["studio"],
+    }
+    wild = {"samples": 40, "ratio": 1.0, "kind": "counterpart", "name": "in_the_wild"}
+    recipe = dataclasses.replace(NANO, steps=50, warmup_steps=5)
+    log = RunLog(RunFolder(tmp_path / "run"), recipe, model, [], step=0, seconds=0.0, active=False)
+    log.validation(20, {"mpjpe_mm": 61.25, "pa_mpjpe_mm": 50.0, "polarity_percent": 84.0})
+    save_checkpoint(path, model, metadata=log.summary(20, {"seed": 0, "sources": [drawn, wild]}))
+    both = "600 samples, drawn (subjects S1, S5; scenes studio); 40 samples, drawn after in_the_wild"
+    assert describe_checkpoint(read_checkpoint_info(path)) == {
+        "network": "nano, 96 px",
+        "trained on": both,
+        "steps": f"20 of 50, {NANO.batch_size} pictures each",
+        "validation": "MPJPE 61.2 mm, PA-MPJPE 50.0 mm, polarity 84.0 %",
+    }

@@ -11,8 +11,15 @@ from hemlets_lib.data.cameras import CAMERA_NAMES, SESSIONS, h36m_camera
 from hemlets_lib.data.motion import SUBJECTS, Take, perform
 from hemlets_lib.data.render import Appearance
 from hemlets_lib.data.sample import Meta
-from hemlets_lib.data.synthetic import SPLITS, SyntheticDataset, render_pose, render_sample, samples_from_take
-from hemlets_lib.geometry import apply_affine, cam_to_crop, crop_to_px
+from hemlets_lib.data.synthetic import (
+    SPLITS,
+    SyntheticDataset,
+    redraw,
+    render_pose,
+    render_sample,
+    samples_from_take,
+)
+from hemlets_lib.geometry import apply_affine, cam_to_crop, crop_to_px, invert_affine
 from hemlets_lib.skeleton import HEMLETS18
 
 PAINTS = ("skin", "hair", "top", "top_detail", "bottoms", "shoes", "soles", "socks")
@@ -227,3 +234,37 @@ def test_a_person_behind_the_camera_is_refused():
 def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         SyntheticDataset(**{"num_samples": 3, **options})
+
+
+def test_redrawing_keeps_joints_and_camera_and_changes_pixels(sample):
+    again = redraw(sample, size=64, scene="outdoor")
+    torch.testing.assert_close(again.joints_cam_mm, sample.joints_cam_mm, atol=0.01, rtol=0)
+    assert torch.equal(again.part_states, sample.part_states)
+    in_picture = [
+        apply_affine(invert_affine(each.affine), crop_to_px(each.joints_crop[:, :2], each.size))
+        for each in (sample, again)
+    ]
+    torch.testing.assert_close(*in_picture, atol=0.05, rtol=0)
+    assert again.size == 64 and again.in_crop.all()
+    assert again.meta.action == sample.meta.action
+    assert again.meta.source == f"drawn; pose of {sample.meta.sample_id}; scene outdoor; seed 0"
+    assert np.array_equal(again.image, redraw(sample, size=64, scene="outdoor").image)
+    assert not np.array_equal(again.image, redraw(sample, size=64, scene="outdoor", seed=1).image)
+
+
+def test_redrawing_stands_people_on_the_floor(sample):
+    """A level camera at the world's own height: the lowest joint is an ankle's height over the floor."""
+    camera = redraw(sample).camera
+    world_mm = camera.cam_to_world(sample.joints_cam_mm)
+    assert world_mm[:, 2].min().item() == pytest.approx(80, abs=0.01)
+    assert world_mm[0, :2].abs().max() < 0.01
+    assert world_mm[HEMLETS18.index("head"), 2] > world_mm[HEMLETS18.index("pelvis"), 2]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "got"),
+    [({"camera": None}, "no camera"), ({"joints_cam_mm": None}, "joints that nobody labelled")],
+)
+def test_only_a_pose_that_is_known_can_be_redrawn(sample, lacking, got):
+    with pytest.raises(ValueError, match=f"expected a camera and all joints in camera space, got {got}"):
+        redraw(replace(sample, **lacking))

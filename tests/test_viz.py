@@ -9,6 +9,7 @@ from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN, encode_triplets
 from hemlets_lib.viz import (
     SIDE_COLOURS,
+    compare_triplets_figure,
     draw_image,
     draw_map,
     draw_pose,
@@ -93,3 +94,16 @@ def test_the_same_figure_gives_the_same_bytes(image, pose):
 def test_show_wants_words(image, pose):
     with pytest.raises(ValueError, match="`alt` must say what the picture shows"):
         show(pose_figure(image, pose / 2000, HEMLETS18), alt=" ")
+
+
+def test_triplets_of_two_sources_lie_side_by_side(image):
+    maps = {"network": torch.rand(14, 3, 6, 6), "truth": torch.rand(14, 3, 6, 6)}
+    states = {"network": torch.full((14,), -1), "truth": torch.full((14,), UNKNOWN)}
+    figure = compare_triplets_figure(image, maps, HEMLETS18, [4, 9], states=states)
+    assert [block.get_suptitle() for block in figure.subfigs] == ["network", "truth"]
+    for block, each in zip(figure.subfigs, maps.values(), strict=True):
+        shown = [axes.images[1].get_array() for axes in block.axes]
+        assert np.allclose(shown, each[[4, 9]].flatten(0, 1))
+    labels = [block.axes[3].get_ylabel() for block in figure.subfigs]
+    assert labels == [f"right shoulder → right elbow\n{state}" for state in ("−1", "?")]
+    assert png_bytes(figure).startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ import torch
 
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.viz import SIDE_COLOURS, png_bytes
-from hemlets_lib.viz_3d import pose_3d_figure, pose_widget, show_pose_3d
+from hemlets_lib.viz_3d import compare_pose_figure, pose_3d_figure, pose_widget, show_pose_3d
 
 
 @pytest.fixture
@@ -18,6 +18,18 @@ def test_the_static_picture_shows_every_bone_from_every_side(pose):
     figure = pose_3d_figure({"true": pose, "lifted": pose * 1.1}, HEMLETS18)
     assert [len(axes.lines) for axes in figure.axes] == [2 * len(HEMLETS18.bones)] * 3
     assert png_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_pictures_beside_the_poses(pose):
+    image = np.full((32, 32, 3), 200, np.uint8)
+    joints = torch.zeros(18, 3)
+    pictures = {"predicted": (image, joints), "true": (image, joints)}
+    figure = compare_pose_figure(pictures, {"true": pose, "predicted": pose * 1.1}, HEMLETS18)
+    *flat, space = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["predicted", "true", "from the side"]
+    assert all(len(axes.images) == 1 for axes in flat)
+    assert len(space.lines) == 2 * len(HEMLETS18.bones)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
 
 
 def test_the_widget_holds_every_joint(pose):

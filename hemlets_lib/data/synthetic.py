@@ -50,7 +50,11 @@ Outfits = Literal["subject", "random"]
 _FRAMES_PER_TAKE = 3000  # a minute; Human3.6M's takes last 20 s to 2 min
 _ROOM_MM = 170.0  # a hand or a foot, beyond wrist or ankle
 _SOLE_MM = 80.0  # from an ankle down to the floor
-_LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))  # world to camera, the camera neither up nor down
+_LEVEL = (
+    (1.0, 0.0, 0.0),
+    (0.0, 0.0, -1.0),
+    (0.0, 1.0, 0.0),
+)  # world to camera, the camera neither up nor down
 _LIGHT_TURN = math.radians(110.0)  # how far to the side of the camera the light may come from
 _LIGHT_SLOPE = (1.2, 3.0)  # its height over its distance to the side: from 50° up
 # From the person to the wall, or outdoors to the bushes, along the line of sight.
@@ -299,8 +303,7 @@ def redraw(
     if sample.camera is None or joints_mm is None or not joints_mm.isfinite().all():
         raise ValueError(
             f"sample {name!r}: expected a camera and all joints in camera space, got "
-            f"{'no camera' if sample.camera is None else 'joints that nobody labelled'}. Only such a pose can "
-            "be drawn."
+            f"{'no camera' if sample.camera is None else 'joints that nobody labelled'}. Choose another."
         )
     joints_mm = joints_mm.double()
     right, down, away = joints_mm[HEMLETS18.root, 0], joints_mm[:, 1].max(), joints_mm[HEMLETS18.root, 2]
