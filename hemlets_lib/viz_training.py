@@ -79,18 +79,17 @@ def training_words(records: Sequence[Record]) -> str:
         f"Curves of a training run over {last['images']:,} images. The total loss goes from "
         f"{_number(first['total']):.0f} to {_number(last['total']):.0f}."
     )
-    if tried:
-        words += (
-            f" On validation samples MPJPE goes from {tried[0]['mpjpe_mm']:.0f} to "
-            f"{tried[-1]['mpjpe_mm']:.0f} mm, after Procrustes alignment from "
-            f"{tried[0]['pa_mpjpe_mm']:.0f} to {tried[-1]['pa_mpjpe_mm']:.0f} mm."
-        )
-        if "polarity_percent" in tried[-1]:
-            words += (
-                f" The share of parts in the right depth order goes from {tried[0]['polarity_percent']:.0f} to "
-                f"{tried[-1]['polarity_percent']:.0f} percent."
-            )
-    return words
+    names = {
+        "mpjpe_mm": "On validation samples MPJPE goes from {:.0f} to {:.0f} mm",
+        "pa_mpjpe_mm": "after Procrustes alignment from {:.0f} to {:.0f} mm",
+        "polarity_percent": "the share of parts in the right depth order from {:.0f} to {:.0f} percent",
+    }
+    found = [
+        text.format(tried[0][name], tried[-1][name])
+        for name, text in names.items()
+        if tried and name in tried[-1]
+    ]
+    return f"{words} {', '.join(found)}." if found else words
 
 
 class NotebookWatcher:
@@ -136,7 +135,7 @@ class NotebookWatcher:
         self._next_at = -math.inf
 
     def record(self, record: Record, model: HEMletsNet) -> None:
-        self._records.append(record)
+        self._records.append(dict(record))
         self._model = model
         if time.monotonic() >= self._next_at:
             self._draw()
@@ -155,8 +154,8 @@ class NotebookWatcher:
             self._records, self._samples, found, self._model.config.skeleton, self._levels_mm, self._heading()
         )
         alt = (
-            f"{training_words(self._records)} Below, {len(self._samples)} people with the poses that the network "
-            "sees and, dotted, the true ones, from the front and from the side."
+            f"{training_words(self._records)} Below, {len(self._samples)} people with the poses that the "
+            "network sees and, dotted, the true ones, from the front and from the side."
         )
         shown = {"image/png": png_bytes(figure), "text/plain": alt}
         options: dict[str, Any] = {"metadata": {"image/png": {"alt": alt}}, "raw": True}
@@ -191,25 +190,30 @@ def _view(
     heading: str,
 ) -> Figure:
     """Curves above, people below: each from the front, over the picture, and from the side."""
-    figure = Figure(figsize=(10.5, 3.2 + 0.3 + 8.8 / (2 * max(len(samples), 3))), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(3.2, 8.8 / (2 * max(len(samples), 3))))
+    columns = max(len(samples), 3)
+    heights = (3.2, 4.4 / columns)
+    figure = Figure(figsize=(10.5, sum(heights) + 0.3), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     _draw_curves(above, records, levels_mm)
     above.suptitle(heading, fontsize=10)
-    panels = below.subplots(1, 2 * max(len(samples), 3)).reshape(-1, 2)
-    for front, side in panels[len(samples) :]:
-        front.set_axis_off()
-        side.set_axis_off()
-    for number, (sample, (front, side)) in enumerate(zip(samples, panels, strict=False)):
+    panels = below.subplots(1, 2 * columns).reshape(columns, 2)
+    for axes in panels[len(samples) :].flat:
+        axes.set_axis_off()
+    people = zip(panels, samples, found.joints_crop, found.joints_root_rel_mm, strict=False)
+    for (front, side), sample, joints_crop, joints_mm in people:
         draw_image(front, sample.image, title="front")
-        _draw_dotted(front, as_array(crop_to_px(sample.joints_crop[:, :2], sample.size)), skeleton)
-        draw_pose(front, crop_to_px(found.joints_crop[number, :, :2], sample.size), skeleton, line_width=1.6)
+        truth = as_array(crop_to_px(sample.joints_crop[:, :2], sample.size))
+        truth[~as_array(sample.joint_valid)] = np.nan
+        _draw_dotted(front, truth, skeleton)
+        draw_pose(front, crop_to_px(joints_crop[:, :2], sample.size), skeleton, line_width=1.6)
         _frame(front, np.array([(0, 0), (sample.size - 1,) * 2]), margin=0.5)
 
-        truth, said = root_relative(sample.joints_cam_mm, skeleton.root), found.joints_root_rel_mm[number]
-        seen = as_array(truth if truth.isfinite().any() else said)[:, [2, 1]]
-        _draw_dotted(side, as_array(truth)[:, [2, 1]], skeleton)
-        draw_pose(side, said[:, [2, 1]], skeleton, line_width=1.6)
-        _frame(side, seen, margin=150)
+        draw_pose(side, joints_mm[:, [2, 1]], skeleton, line_width=1.6)
+        frame = joints_mm
+        if sample.joints_cam_mm is not None and sample.joints_cam_mm.isfinite().any():
+            frame = root_relative(sample.joints_cam_mm, skeleton.root)
+            _draw_dotted(side, as_array(frame)[:, [2, 1]], skeleton)
+        _frame(side, as_array(frame)[:, [2, 1]], margin=150)
         side.set(xticks=[], yticks=[], aspect="equal")
         side.set_title("side, → away", fontsize=9)
     return figure
@@ -221,7 +225,7 @@ def _draw_curves(
     """Losses, errors and the depth order in panels side by side."""
     losses, tried = _of_kind(records, "train"), _of_kind(records, "validation")
     with_order = any("polarity_percent" in record for record in tried)
-    left, *right = figure.subplots(1, 3 if with_order else 2)
+    left, *right = figure.subplots(1, 3 if with_order else 2).flat
     for name, (label, colour, line) in _LOSSES.items():
         heights = _column(losses, name)
         if np.nansum(heights) > 0:  # a term that is off is zero throughout
