@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "EXPERIMENTS_VARIABLE",
     "RESULTS_VARIABLE",
+    "committed_result",
     "device_summary",
     "differences",
     "git_state",
@@ -33,6 +35,9 @@ __all__ = [
 
 RESULTS_VARIABLE = "HEMLETS_RESULTS"
 """Environment variable: the JSON file that `record` adds to."""
+
+EXPERIMENTS_VARIABLE = "HEMLETS_EXPERIMENTS"
+"""Environment variable: a folder of results that are taken instead of the committed ones."""
 
 _REPORTED_PACKAGES = (
     "hemlets",
@@ -68,6 +73,31 @@ def record(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         recorded = read_json(path) if path.exists() else {}
         write_json(path, {**recorded, name: plain})
     return plain
+
+
+def committed_result(name: str) -> dict[str, Any]:
+    """What an experiment found, `experiments/results/<name>.json`, with its provenance.
+
+    Looked for in the folder that the environment variable HEMLETS_EXPERIMENTS names, then in the checkout
+    that this library is installed from.
+
+    Args:
+        name: The experiment.
+
+    Raises:
+        FileNotFoundError: If there is no such result; the message lists the places.
+        ValueError: If the file is not a JSON object.
+    """
+    named = os.environ.get(EXPERIMENTS_VARIABLE)
+    checkout = Path(__file__).resolve().parents[1] / "experiments" / "results"
+    places = [folder / f"{name}.json" for folder in ([Path(named)] if named else []) + [checkout]]
+    for path in places:
+        if path.is_file():
+            return read_json(path)
+    raise FileNotFoundError(
+        f"expected the result of experiment {name!r} at {' or '.join(map(str, places))}, found none. Results "
+        "come with the checkout, and the scripts in its experiments/ make them."
+    )
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from hemlets_lib.results import RESULTS_VARIABLE, git_state, package_versions, provenance, record, write_json
+from hemlets_lib.results import (
+    EXPERIMENTS_VARIABLE,
+    RESULTS_VARIABLE,
+    committed_result,
+    git_state,
+    package_versions,
+    provenance,
+    record,
+    write_json,
+)
 
 
 def test_record_writes_only_where_told(monkeypatch, tmp_path):
@@ -66,3 +75,22 @@ def test_provenance_survives_json(tmp_path):
     assert origin["git"] == git_state(tmp_path) == {"commit": None, "dirty": None}
     assert origin["device"]["device"] in ("cpu", "cuda", "mps")
     assert package_versions(("torch", "no-such-package"))["no-such-package"] is None
+
+
+def test_committed_results_are_found(monkeypatch, tmp_path):
+    monkeypatch.delenv(EXPERIMENTS_VARIABLE, raising=False)
+    assert committed_result("lift")["git"]["commit"]
+    monkeypatch.setenv(EXPERIMENTS_VARIABLE, str(tmp_path))
+    assert committed_result("lift")["git"]["commit"], (
+        "what is not in the named folder comes from the checkout"
+    )
+    write_json(tmp_path / "lift.json", {"mine": True})
+    assert committed_result("lift") == {"mine": True}
+
+
+def test_a_result_that_is_not_there_says_where_it_was_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv(EXPERIMENTS_VARIABLE, str(tmp_path))
+    with pytest.raises(
+        FileNotFoundError, match=r"experiment 'nothing' at .*nothing\.json or .*results.nothing"
+    ):
+        committed_result("nothing")
