@@ -223,6 +223,25 @@ def test_options_train(data, tmp_path, changes):
         assert first["intermediate"] == 0 and first["total"] == first["joints"]
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_a_step(samples, tmp_path, name):
+    config = dataclasses.replace(
+        RECIPES[name], steps=1, batch_size=2, warmup_steps=0, imagenet=False, log_every=1, save_every=1,
+        validate_every=1,
+    )  # fmt: skip
+    folder = run(config, Mixture([load_samples()[:2]]), tmp_path / "run")
+    assert load_checkpoint(folder.model_path, expected=name).info.metadata["step"] == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trains_on_a_gpu_and_resumes(data, tmp_path):
+    config = dataclasses.replace(NANO, precision="bfloat16")
+    train(config, data, tmp_path / "run", stop_at=3)
+    folder = train(config, data, tmp_path / "run", resume=True)
+    assert len(folder.read_log("train")) == 6
+    load_checkpoint(folder.model_path)
+
+
 def test_worker_processes_change_nothing(data, tmp_path):
     config = dataclasses.replace(NANO, steps=2)
     one, other = run(config, data, tmp_path / "one"), run(config, data, tmp_path / "other", workers=2)
