@@ -92,7 +92,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path):
     for dtype in ("float32", "float16"):
         save_checkpoint(tmp_path / f"{dtype}.safetensors", model, dtype=dtype)
         sizes[dtype] = (tmp_path / f"{dtype}.safetensors").stat().st_size
-    assert sizes["float32"] < 5.3e6 and sizes["float16"] < 0.52 * sizes["float32"]
+    assert sizes["float32"] < 10e6 and sizes["float16"] < 0.52 * sizes["float32"]
     loaded, info = load_checkpoint(tmp_path / "float16.safetensors")
     assert info.weights == "float16"
     for name, value in loaded.state_dict().items():
