@@ -70,7 +70,8 @@ def train(
 ) -> RunFolder:
     """Runs a recipe, from its first step or from where it stopped.
 
-    An interrupt (Ctrl-C, SIGTERM) ends the run after the step at hand, with everything saved.
+    An interrupt (Ctrl-C, SIGTERM) ends the run after the step at hand, with everything saved. PyTorch's
+    global random generators are seeded.
 
     Args:
         config: The recipe.
@@ -97,13 +98,13 @@ def train(
     keep_freed_memory()
     accelerator = _accelerator(device)
     _check_fit(config, data, accelerator.num_processes)
+    torch.manual_seed(config.seed)
+    model = _network(config, imagenet=config.imagenet and not resume).to(accelerator.device)
     folder, is_main = RunFolder(out), accelerator.is_main_process
     if is_main:
         folder.check_same(config, data.config) if resume else folder.create(config, data.config)
     accelerator.wait_for_everyone()
 
-    torch.manual_seed(config.seed)
-    model = _network(config, imagenet=config.imagenet and not resume).to(accelerator.device)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     average = None if config.ema_decay is None else _moving_average(model, config.ema_decay)
     step, seconds = _restore(folder, model, optimiser, average) if resume else (0, 0.0)
