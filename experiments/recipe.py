@@ -34,12 +34,10 @@ from hemlets_lib.train import TrainingDiverged, train
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "alpha 0.05": {"alpha": 0.05},
-    "alpha 0.5": {"alpha": 0.5},
     "no warm-up": {"warmup_steps": 0},
     "no clipping": {"gradient_clip": None},
     "PyTorch's initial weights": {"default_init": True},
     "rate x4": {"learning_rate": 8e-3},
-    "rate x4, no warm-up, no clipping": {"learning_rate": 8e-3, "warmup_steps": 0, "gradient_clip": None},
     "rate x4, none of the three": {
         "learning_rate": 8e-3, "warmup_steps": 0, "gradient_clip": None, "default_init": True,
     },
