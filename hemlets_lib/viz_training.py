@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import EngFormatter, LogLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from hemlets_lib.console import format_seconds
 from hemlets_lib.data.sample import Sample
@@ -161,10 +161,11 @@ class NotebookWatcher:
         options: dict[str, Any] = {"metadata": {"image/png": {"alt": alt}}, "raw": True}
         if self._handle is None:
             self._handle = display(shown, display_id=True, **options)
+            self._next_at = time.monotonic() + self._every_s  # the first one also loads fonts
         else:
             self._handle.update(shown, **options)
-        now = time.monotonic()
-        self._next_at = now + max(self._every_s, (now - began) / _SHARE)
+            now = time.monotonic()
+            self._next_at = now + max(self._every_s, (now - began) / _SHARE)
 
     def _heading(self) -> str:
         """How far the run is, how fast, and how long it has still to go."""
@@ -231,6 +232,8 @@ def _draw_curves(
         if np.nansum(heights) > 0:  # a term that is off is zero throughout
             left.plot(_column(losses, "images"), heights, line, color=colour, label=label, lw=1.4)
     left.set(yscale="log")
+    low, high = left.get_ylim()
+    left.set_ylim(low, high * (high / low) ** 0.4)  # room for the legend
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter("")
@@ -261,11 +264,14 @@ def _finish(axes: Axes, resumed: Iterable[float], *, end: float) -> None:
     for number, place in enumerate(resumed):
         axes.axvline(place, color=CHARCOAL, lw=0.8, ls=(0, (1, 2)), label="_" * bool(number) + "resumed")
     axes.set(xlim=(0, max(end, 1)), xlabel="images seen")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(color="#e4e4e4", lw=0.6)
     axes.tick_params(labelsize=8)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=7, frameon=False, ncols=2, loc="best")
+        axes.legend(
+            fontsize=7, frameon=False, ncols=2, loc="upper right" if axes.get_yscale() == "log" else "best"
+        )
 
 
 def _draw_dotted(axes: Axes, places: np.ndarray, skeleton: Skeleton) -> None:

@@ -1,4 +1,4 @@
-"""The quickstart in a real JupyterLab: run all cells, and turn the 3D pose with the mouse.
+"""The quickstart in a real JupyterLab: run all cells, and turn the 3D pose with the mouse. And a run, live.
 
 One server and one browser serve all tests of this file; they only read the page, apart from the mouse.
 """
@@ -46,6 +46,23 @@ KERNEL_READY = """() => {
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent.trim())"
 SCROLLER = ".jp-NotebookPanel-notebook .jp-WindowedPanel-outer"
 WIDGET = ".jp-OutputArea-output .js-plotly-plot"
+PICTURES = ".jp-OutputArea-output img"
+TRAINING = """
+import dataclasses, tempfile
+from hemlets_lib.data.mixing import Mixture
+from hemlets_lib.data.samples import load_samples
+from hemlets_lib.recipes import RECIPES
+from hemlets_lib.train import train
+from hemlets_lib.viz_training import NotebookWatcher
+
+samples = load_samples(size=96)[:12]
+config = dataclasses.replace(
+    RECIPES["nano"], steps=9, batch_size=4, warmup_steps=3, log_every=1, validate_every=3, save_every=9
+)
+watcher = NotebookWatcher(samples[:3], every_s=0)
+with tempfile.TemporaryDirectory() as out:
+    train(config, Mixture([samples]), out, validation=samples[:3], watchers=[watcher], device="cpu")
+"""
 CAMERA = "e => JSON.stringify(e._fullLayout.scene._scene.getCamera().eye)"
 
 
@@ -73,13 +90,14 @@ class Lab:
                 raise TimeoutError(f"{what}: not within {PATIENCE_S} s")
             self.page.wait_for_timeout(200)
 
-    def run_all(self) -> None:
-        """Run → Run All Cells, as a reader does, and wait for the last cell."""
+    def run_all(self, look: Callable[[], None] = lambda: None) -> None:
+        """Run → Run All Cells, as a reader does, and wait for the last cell; `look` on while they run."""
         self.wait("kernel ready", lambda: self.page.evaluate(KERNEL_READY))
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
         def done() -> bool:  # a cell that fails leaves the cells after it without a number
+            look()
             prompts = " ".join(self.page.evaluate(PROMPTS))
             begun = re.search(r"\d", prompts) and "*" not in prompts
             return bool(begun and self.page.evaluate(KERNEL_READY))
@@ -200,8 +218,9 @@ def lab(chromium, new_faults, pictures: Path, tmp_path_factory: pytest.TempPathF
     assert importlib.util.find_spec("jupyterlab"), "JupyterLab is missing: pip install 'hemlets[notebooks]'"
     with jupyter_lab(tmp_path_factory.mktemp("lab")) as (address, notebooks, log):
         server, token = address.split("?")
-        page = chromium.new_page(viewport={"width": 1400, "height": 950})
-        page.set_default_timeout(1000 * PATIENCE_S)
+        context = chromium.new_context(viewport={"width": 1400, "height": 950})
+        context.set_default_timeout(1000 * PATIENCE_S)
+        page = context.new_page()
         faults = new_faults()
         faults.watch(page, allowed=server)
         opened = Lab(page, faults, notebooks / NOTEBOOK, pictures)
@@ -215,7 +234,7 @@ def lab(chromium, new_faults, pictures: Path, tmp_path_factory: pytest.TempPathF
             error.add_note(f"See {pictures / 'lab_stuck.png'}. The server's last words:\n{tail}")
             raise
         yield opened
-        page.close()
+        context.close()
 
 
 def test_every_cell_runs(lab: Lab) -> None:
@@ -233,7 +252,7 @@ def test_the_page_is_quiet(lab: Lab, no_faults) -> None:
 
 
 def test_pictures_are_there_and_described(lab: Lab) -> None:
-    widths = lab.page.locator(".jp-OutputArea-output img").evaluate_all("all => all.map(e => e.naturalWidth)")
+    widths = lab.page.locator(PICTURES).evaluate_all("all => all.map(e => e.naturalWidth)")
     assert len(widths) >= LEAST_PICTURES and min(widths) > 0, f"pictures of these widths: {widths}"
     # JupyterLab drops the description when it draws the picture, so it is looked for where readers of the
     # saved notebook find it; test_pages.py looks at what they see.
@@ -291,3 +310,32 @@ def test_hovering_names_a_joint(lab: Lab) -> None:
                 assert said.split(":")[0] in names, f"the label says {said!r}"
                 return
     pytest.fail(f"no label appeared over the pose; see {lab.pictures / 'widget.png'}")
+
+
+def test_a_run_is_watched_while_it_runs(lab: Lab) -> None:
+    """One picture below the cell, which changes before the cell has ended, and stays with its words."""
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAINING.strip())])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    path = lab.notebook.with_name("watched.ipynb")
+    nbformat.write(notebook, path)
+    page = lab.page.context.new_page()  # the same visitor: it is let in without the token
+    try:
+        page.goto(lab.page.url.partition("/lab")[0] + f"/lab/workspaces/watched/tree/{path.name}")
+        watching, seen = Lab(page, lab.faults, path, lab.pictures), []
+
+        def look() -> None:
+            for source in page.locator(PICTURES).evaluate_all("all => all.map(e => e.src)"):
+                if source not in seen:
+                    seen.append(source)
+                    page.screenshot(path=lab.pictures / f"watched_{len(seen)}.png")
+
+        watching.run_all(look)
+        (cell,) = watching.saved()
+    finally:
+        page.close()
+    assert len(seen) >= 2, f"{len(seen)} pictures were seen during the run; see {lab.pictures}/watched_*.png"
+    (output,) = [output for output in cell["outputs"] if "image/png" in output.get("data", {})]
+    assert "36 images" in output["metadata"]["image/png"]["alt"]
+    assert not [o for o in cell["outputs"] if o["output_type"] == "error" or o.get("name") == "stderr"]
