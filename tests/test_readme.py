@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
+
+from hemlets_lib.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_example_runs(capsys):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
-    assert capsys.readouterr().out.strip() == "tensor(True)"
+    assert capsys.readouterr().out.splitlines() == ["tensor(True)", "torch.Size([1, 18, 3])"]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))))
@@ -26,6 +30,27 @@ def test_make_targets_exist(target):
 def test_files_it_links_to_exist():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links and not [link for link in links if not (ROOT / link).exists()]
+
+
+def commands() -> list[str]:
+    """The `hemlets` commands of its shell blocks, `torchrun` ones included, without comments."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    return re.findall(r"^(?:hemlets|.* -m hemlets_lib\.cli) (\S[^#\n]*)", blocks, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_are_understood(command):
+    called = []
+
+    def disarm(command):
+        for inner in getattr(command, "commands", {}).values():
+            disarm(inner)
+        if not hasattr(command, "commands"):
+            command.callback = lambda **options: called.append(options)
+        return command
+
+    disarm(typer.main.get_command(app)).main(shlex.split(command), "hemlets", standalone_mode=False)
+    assert len(called) == 1
 
 
 def measured(name: str) -> dict:
@@ -40,6 +65,12 @@ def test_its_numbers_are_those_of_the_committed_results():
     agree = sum(row["states_agree"] for row in lift["photos"])
     parts = sum(row["parts"] for row in lift["photos"])
     encode = {row["threads"]: row["ratio"] for row in measured("benchmarks/results/encode.json")["rows"]}
+    trained = measured("experiments/results/nano.json")["evaluation"]
+    rows, states = trained["rows"], trained["polarity_percent"]
+    mm, aligned_mm = (rows[f"{name}, S9 + S11"]["mean_of_columns"] for name in ("MPJPE", "PA-MPJPE"))
+    decoded, commonest = (
+        states[name]["overall"] for name in ("decoded triplets", "always the commonest state")
+    )
     render = measured("benchmarks/results/render.json")["images_per_second"]
     for claim in (
         f"{takes} takes, {everything['views']} views",
@@ -47,6 +78,9 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"{len(lift['photos'])} real photographs",
         f"{agree} of {parts} part states",
         f"{encode[2]:.2f} (two threads) to {encode[1]:.2f} (one) times the time",
+        f"`nano`, {trained['counts']['samples counted']} drawn pictures of two people",
+        f"{mm:.1f} mm per joint (MPJPE; {aligned_mm:.1f} mm after Procrustes)",
+        f"{decoded:.1f} % of the part states right; always the commonest state: {commonest:.1f} %",
         f"{render['person, 128 px, 2 threads']:.0f} images/s",
         f"one core: {render['whole sample, 128 px, 1 threads']:.0f} |",
     ):
