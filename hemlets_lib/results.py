@@ -13,7 +13,8 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "device_summary",
     "differences",
     "git_state",
+    "only_process",
     "package_versions",
     "provenance",
     "read_json",
@@ -159,6 +161,27 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}.")
     return content
+
+
+@contextmanager
+def only_process(lock: Path, *, otherwise: Exception) -> Iterator[None]:
+    """Holds a lock file; the operating system frees that of a killed process.
+
+    Args:
+        lock: The file; its folder must exist.
+        otherwise: What to raise if another process holds it.
+    """
+    from filelock import FileLock, Timeout  # comes with torch and `datasets`
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise otherwise from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

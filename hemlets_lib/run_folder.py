@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
@@ -23,13 +24,13 @@ from typing import Any, Protocol, runtime_checkable
 from hemlets_lib.checkpoint import CheckpointInfo
 from hemlets_lib.model import HEMletsNet
 from hemlets_lib.recipes import TrainConfig
-from hemlets_lib.results import differences, provenance, read_json, write_json
+from hemlets_lib.results import differences, only_process, provenance, read_json, write_json
 from hemlets_lib.tensor_files import load_tensors, save_tensors
 
 __all__ = ["MODEL_NAME", "RunFolder", "RunLog", "Watcher", "describe_checkpoint", "metrics_in_words"]
 
 MODEL_NAME = "model.safetensors"
-_CONFIG, _LOG, _STATE = "config.json", "log.jsonl", "state.safetensors"
+_CONFIG, _LOG, _STATE, _LOCK = "config.json", "log.jsonl", "state.safetensors", ".training.lock"
 _DESCRIBED = ("trained on", "steps", "validation")
 
 
@@ -115,6 +116,15 @@ class RunFolder:
             raise ValueError(
                 f"{path}: expected a recipe that this version of hemlets knows, got an error: {error}"
             ) from error
+
+    def held(self) -> AbstractContextManager[None]:
+        """One process at a time trains in a folder.
+
+        Raises:
+            ValueError: If another does.
+        """
+        busy = f"{self.root}: another process is training here. Wait for it, or choose another folder."
+        return only_process(self.root / _LOCK, otherwise=ValueError(busy))
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Replaces the saved state in one step; see `tensor_files.save_tensors`."""
@@ -212,6 +222,7 @@ class RunLog:
         self._watchers = list(watchers) if active else []
         self._step, self._before = step, seconds
         self._validation: dict[str, float] = {}
+        self._held = ExitStack()
         self._began = self._lap = time.perf_counter()
 
     @property
@@ -220,6 +231,8 @@ class RunLog:
         return self._before + time.perf_counter() - self._began
 
     def __enter__(self) -> RunLog:
+        if self._active:
+            self._held.enter_context(self._folder.held())
         for watcher in self._watchers:
             watcher.start(self._folder, self._config, self._step)
         self.event(self._step, "resumed" if self._step else "started")
@@ -232,6 +245,7 @@ class RunLog:
             if error is not None:
                 self.event(self._step, "failed", message=f"{type(error).__name__}: {error}")
         finally:
+            self._held.close()
             for watcher in self._watchers:
                 watcher.stop()
 

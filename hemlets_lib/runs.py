@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from hemlets_lib.notebooks import (
     execute,
     find_notebooks,
 )
-from hemlets_lib.results import RESULTS_VARIABLE, provenance, read_json, write_json
+from hemlets_lib.results import RESULTS_VARIABLE, only_process, provenance, read_json, write_json
 
 __all__ = ["COMMITTED_PROFILE", "Run", "RunInterrupted", "committed_form", "project_root", "run_notebooks"]
 
@@ -157,23 +157,13 @@ def run_notebooks(
     return run
 
 
-@contextmanager
-def _only_one_in(folder: Path) -> Iterator[None]:
-    """One process at a time in a run's folder; the operating system frees the lock of a killed one."""
-    from filelock import FileLock, Timeout  # comes with torch and `datasets`
-
-    lock = FileLock(folder / _LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise NotebookUsageError(
-            f"run {folder.name} is still going: expected one that has ended, got one that another process "
-            "works on. Wait for it, or start a new run without --resume."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _only_one_in(folder: Path) -> AbstractContextManager[None]:
+    """One process at a time in a run's folder."""
+    busy = (
+        f"run {folder.name} is still going: expected one that has ended, got one that another process "
+        "works on. Wait for it, or start a new run without --resume."
+    )
+    return only_process(folder / _LOCK_NAME, otherwise=NotebookUsageError(busy))
 
 
 def _execute_all(

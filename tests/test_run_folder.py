@@ -97,6 +97,17 @@ def test_a_failure_is_written_down_and_watchers_are_let_go(folder, model):
     assert watcher.told[-1] == "stop"
 
 
+def test_one_process_at_a_time(folder, model):
+    with (
+        RunLog(folder, NANO, model, [], step=0, seconds=0.0),
+        pytest.raises(ValueError, match=r"run: another process is training here. Wait for it"),
+        RunLog(folder, NANO, model, [], step=0, seconds=0.0),
+    ):
+        pass
+    with RunLog(folder, NANO, model, [], step=0, seconds=0.0):
+        pass
+
+
 def test_other_processes_write_nothing(folder, model):
     watcher = Collector()
     with RunLog(folder, NANO, model, [watcher], step=0, seconds=0.0, active=False) as log:

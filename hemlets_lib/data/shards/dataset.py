@@ -32,7 +32,12 @@ from hemlets_lib.data.shards.manifest import (
     sha256,
     write_manifest,
 )
-from hemlets_lib.data.shards.records import image_encoding, make_features, sample_from_record, sample_to_record
+from hemlets_lib.data.shards.records import (
+    image_encoding,
+    make_features,
+    sample_from_record,
+    sample_to_record,
+)
 from hemlets_lib.data.sample import Meta, Sample
 
 __all__ = [

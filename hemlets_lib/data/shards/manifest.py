@@ -11,12 +11,12 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from hemlets_lib.results import differences, package_versions, write_json
+from hemlets_lib.results import differences, only_process, package_versions, write_json
 
 __all__ = [
     "LOCK_NAME",
@@ -124,7 +124,9 @@ def _problem(manifest: Mapping[str, Any]) -> str:
     if not isinstance(shards, list):
         return f"expected `shards` to be a list, got {shards!r}"
     for number, line in enumerate(shards):
-        if not isinstance(line, dict) or any(type(line.get(k)) is not kind for k, kind in _LINE_TYPES.items()):
+        if not isinstance(line, dict) or any(
+            type(line.get(k)) is not kind for k, kind in _LINE_TYPES.items()
+        ):
             got = {k: line.get(k) for k in _LINE_TYPES} if isinstance(line, dict) else line
             return f"expected `name`, `rows`, `bytes` and `sha256` of shard {number}, got {got}"
         if not _SHARD_NAME.fullmatch(line["name"]):
@@ -165,23 +167,11 @@ def check_identity(
         )
 
 
-@contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """One build at a time in a folder; the operating system frees the lock of a killed build.
+def locked(root: Path) -> AbstractContextManager[None]:
+    """One build at a time in a folder.
 
     Raises:
         ValueError: If another build holds it.
     """
-    from filelock import FileLock, Timeout  # comes with torch and `datasets`
-
-    lock = FileLock(root / LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(
-            f"{root}: another build is writing here. Wait for it, or choose another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = f"{root}: another build is writing here. Wait for it, or choose another folder."
+    return only_process(root / LOCK_NAME, otherwise=ValueError(busy))
