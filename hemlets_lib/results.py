@@ -86,6 +86,9 @@ def committed_result(name: str) -> dict[str, Any]:
     Args:
         name: The experiment.
 
+    Returns:
+        What the file holds.
+
     Raises:
         FileNotFoundError: If there is no such result; the message lists the places.
         ValueError: If the file is not a JSON object.
