@@ -259,8 +259,8 @@ def test_thirty_two_pictures_are_learnt_by_heart(tmp_path):
         "small maps", "tiny", 64, 16, 16, upsample_channels=32, map_kernel=1, encoder_channels=32
     )
     config = dataclasses.replace(
-        RECIPES["nano"], model=model, steps=3600, batch_size=8, learning_rate=5e-3, warmup_steps=100,
-        log_every=1200, save_every=3600, validate_every=3600, augmentation=NO_AUGMENTATION, ema_decay=None,
+        RECIPES["nano"], model=model, steps=5000, batch_size=8, learning_rate=4e-3, warmup_steps=200,
+        gradient_clip=50.0, log_every=1000, save_every=5000, validate_every=5000, augmentation=NO_AUGMENTATION, ema_decay=None,
     )  # fmt: skip
     folder = run(config, Mixture([samples]), tmp_path / "run", validation=samples)
     assert folder.read_log("validation")[-1]["mpjpe_mm"] < 5
