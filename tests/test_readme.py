@@ -71,6 +71,10 @@ def test_its_numbers_are_those_of_the_committed_results():
     decoded, commonest = (
         states[name]["overall"] for name in ("decoded triplets", "always the commonest state")
     )
+    real = measured("experiments/results/real_motion.json")
+    other_motion, other_bodies = (
+        real["sets"][name]["mpjpe_mm"] for name in ("recorded, their bodies", "recorded")
+    )
     render = measured("benchmarks/results/render.json")["images_per_second"]
     for claim in (
         f"{takes} takes, {everything['views']} views",
@@ -81,6 +85,8 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"`nano`, {trained['counts']['samples counted']} drawn pictures of two people",
         f"{mm:.1f} mm per joint (MPJPE; {aligned_mm:.1f} mm after Procrustes)",
         f"{decoded:.1f} % of the part states right; always the commonest state: {commonest:.1f} %",
+        f"the {len(real['takes'])} CMU takes",
+        f"{other_motion:.1f} mm on the test subjects' bodies, {other_bodies:.1f} mm on the recorded ones",
         f"{render['person, 128 px, 2 threads']:.0f} images/s",
         f"one core: {render['whole sample, 128 px, 1 threads']:.0f} |",
     ):
