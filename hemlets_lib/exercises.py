@@ -205,8 +205,8 @@ def _joints_from_channels(channels: Tensor, num_joints: int) -> Tensor:
     return soft_argmax_3d(channels.unflatten(1, (num_joints, -1)))
 
 
-def _resized_position(u: float, n: int, m: int) -> float:
-    return Grid.CELL_CENTRED.to_cells(Grid.CELL_CENTRED.to_crop(torch.tensor(u), n), m).item()
+def _picture_position(u_crop: float, m: int, middle: float, side: float) -> float:
+    return middle + side * Grid.CELL_CENTRED.to_crop(torch.tensor(u_crop), m).item()
 
 
 def _project_opencv(joint: Tensor, f: Tensor, c: Tensor, k: Tensor, p: Tensor) -> Tensor:
@@ -264,8 +264,8 @@ def _times_seen(steps: int, batch_size: int, samples: int) -> float:
     return steps * batch_size / samples
 
 
-def _without_root(mpjpe_mm: float, num_joints: int) -> float:
-    return mpjpe_mm * num_joints / (num_joints - 1)
+def _with_root(mpjpe_mm: float, num_joints: int) -> float:
+    return mpjpe_mm * num_joints / (num_joints + 1)
 
 
 def _mean_of_means(errors: Tensor, actions: Tensor) -> Tensor:
@@ -346,9 +346,9 @@ EXERCISES = MappingProxyType(
             tuple((_random(2, joints * 5, 6, 7, seed=joints), joints) for joints in (1, 3, 8)),
         ),
         "04.1": Exercise(
-            "Where a position goes when a picture is resized.",
-            _resized_position,
-            ((0.0, 4, 8), (-0.5, 4, 8), (499.5, 1000, 64), (7.0, 16, 5)),
+            "Where in the picture a position of the crop lies.",
+            _picture_position,
+            ((0.0, 8, 1.5, 4.0), (31.5, 64, 512.0, 400.0), (-0.5, 64, 512.0, 400.0), (7.0, 5, 30.25, 16.0)),
         ),
         "04.2": Exercise(
             "OpenCV's projection.",
@@ -395,7 +395,7 @@ EXERCISES = MappingProxyType(
             (_groups((4, 4), 2, seed=0), _groups((3, 5, 9), 7, seed=3)),
         ),
         "06.1": Exercise(
-            "MPJPE without the root.", _without_root, ((40.0, 17), (30.0, 3), (52.7, 18))
+            "MPJPE with the root.", _with_root, ((42.5, 16), (30.0, 2), (52.7, 13))
         ),
         "06.2": Exercise(
             "The mean of the actions' means.",
