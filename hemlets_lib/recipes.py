@@ -8,6 +8,7 @@ it can be resumed, and every trained network its run's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ class TrainConfig:
         channels_last: Memory layout of pictures and kernels; faster on most devices.
         compile: Run the network through `torch.compile`.
         micro_batches: Each process works through its share of a batch in so many pieces.
-        seed: Decides initial weights, order and augmentation.
+        seed: Decides initial weights and augmentation; the order of samples follows the mixture's own.
         log_every, validate_every, save_every: Steps between records, validations and saves.
 
     Raises:
@@ -88,6 +89,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "micro_batches", "log_every", "validate_every", "save_every"):
             if (got := getattr(self, name)) < 1:
                 raise ValueError(f"training: `{name}` must be at least 1, got {got}.")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"training: `alpha` must not be negative or infinite, got {self.alpha}.")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"training: `learning_rate` must be positive, got {self.learning_rate}.")
         if not 0 <= self.warmup_steps <= self.steps:
@@ -160,37 +163,38 @@ class TrainConfig:
         """
         own: dict[str, Any] = {}
         inner: dict[str, Any] = {}
+        takes = {item.name for item in fields(self)} - {"model", "augmentation"}
+        inner_takes = {f"augmentation.{item.name}" for item in fields(self.augmentation)}
         for name, value in options.items():
-            where, _, key = name.partition(".")
-            target = getattr(self, where, None)
-            if where == "model" or not hasattr(target if key else self, key or where):
-                names = [item.name for item in fields(self) if item.name != "model"]
-                raise ValueError(
-                    f"training: there is no option {name!r}; expected one of {', '.join(names)}."
-                )
-            old = getattr(target, key) if key else target
-            value = _read(name, value, old)
-            (inner if key else own)[key or name] = value
+            if name in takes:
+                own[name] = _read(name, value, getattr(self, name), optional=name in _OPTIONAL)
+            elif name in inner_takes:
+                key = name.removeprefix("augmentation.")
+                inner[key] = _read(name, value, getattr(self.augmentation, key), optional=False)
+            else:
+                names = ", ".join(sorted(takes | inner_takes))
+                raise ValueError(f"training: there is no option {name!r}; expected one of {names}.")
         return replace(self, **own, augmentation=replace(self.augmentation, **inner))
 
 
-def _read(name: str, value: Any, old: Any) -> Any:
+def _read(name: str, value: Any, old: Any, *, optional: bool) -> Any:
     """A value given as text, as the kind of thing that it replaces."""
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             value = None if value.lower() == "none" else json.loads(value.lower())
-        except ValueError:
-            pass
-        else:
-            value = tuple(value) if isinstance(value, list) else value
-    kinds = {bool: (bool,), int: (int,), float: (int, float, type(None)), str: (str,), tuple: (tuple,)}
-    allowed = kinds.get(type(old), (int, float, type(None)))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in allowed)
-        raise ValueError(f"training: `{name}` must be {wanted}, got {value!r}.")
-    return value
+    kind = float if optional else type(old)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is tuple and isinstance(value, list | tuple):
+        numbers = [isinstance(item, int | float) and not isinstance(item, bool) for item in value]
+        if all(numbers):
+            return tuple(value)
+    elif (optional and value is None) or (kind is float and is_number) or type(value) is kind:
+        return value
+    wanted = {tuple: "a list of numbers", float: "a number"}.get(kind, kind.__name__)
+    raise ValueError(f"training: `{name}` must be {wanted}{' or none' if optional else ''}, got {value!r}.")
 
 
+_OPTIONAL = ("gradient_clip", "ema_decay")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": get_args(Schedule),
     "precision": get_args(Precision),

@@ -60,7 +60,7 @@ class RunFolder:
         return self.root / _STATE
 
     def create(self, config: TrainConfig, data: Mapping[str, Any]) -> None:
-        """Makes the folder and writes down what will be run.
+        """Writes down what will be run, in the folder that is `held`.
 
         Args:
             config: The recipe.
@@ -75,7 +75,6 @@ class RunFolder:
                 f"{self.root}: expected a new folder, got one that holds a training run. Resume it "
                 f"(`hemlets train --resume {self.root}`), or choose another folder."
             )
-        self.root.mkdir(parents=True, exist_ok=True)
         content = {"recipe": config.to_dict(), "data": dict(data)}
         write_json(self.root / _CONFIG, {**content, **provenance(Path(__file__).resolve().parent)})
 
@@ -117,12 +116,26 @@ class RunFolder:
                 f"{path}: expected a recipe that this version of hemlets knows, got an error: {error}"
             ) from error
 
-    def held(self) -> AbstractContextManager[None]:
+    def held(self, *, resume: bool) -> AbstractContextManager[None]:
         """One process at a time trains in a folder.
 
+        Args:
+            resume: Whether there should be a run; otherwise the folder is made.
+
         Raises:
-            ValueError: If another does.
+            FileNotFoundError: If a run is to be resumed and there is none.
+            ValueError: If another process holds it.
+            OSError: If the folder cannot be made.
         """
+        if resume:
+            self.read_config()
+        else:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OSError(
+                    f"{self.root}: expected a folder to write to, got an error: {error}. Choose another one."
+                ) from error
         busy = f"{self.root}: another process is training here. Wait for it, or choose another folder."
         return only_process(self.root / _LOCK, otherwise=ValueError(busy))
 
@@ -221,8 +234,7 @@ class RunLog:
         self._folder, self._config, self._model, self._active = folder, config, model, active
         self._watchers = list(watchers) if active else []
         self._step, self._before = step, seconds
-        self._validation: dict[str, float] = {}
-        self._held = ExitStack()
+        self._validation: dict[str, float] = _last_validation(folder, step) if step else {}
         self._began = self._lap = time.perf_counter()
 
     @property
@@ -231,11 +243,12 @@ class RunLog:
         return self._before + time.perf_counter() - self._began
 
     def __enter__(self) -> RunLog:
-        if self._active:
-            self._held.enter_context(self._folder.held())
-        for watcher in self._watchers:
-            watcher.start(self._folder, self._config, self._step)
-        self.event(self._step, "resumed" if self._step else "started")
+        with ExitStack() as watching:
+            for watcher in self._watchers:
+                watcher.start(self._folder, self._config, self._step)
+                watching.callback(watcher.stop)
+            self.event(self._step, "resumed" if self._step else "started")
+            self._watching = watching.pop_all()
         return self
 
     def __exit__(
@@ -245,9 +258,7 @@ class RunLog:
             if error is not None:
                 self.event(self._step, "failed", message=f"{type(error).__name__}: {error}")
         finally:
-            self._held.close()
-            for watcher in self._watchers:
-                watcher.stop()
+            self._watching.close()
 
     def losses(self, step: int, means: Mapping[str, float], learning_rate: float) -> None:
         """The terms of the loss, each its mean over the steps since the last record."""
@@ -316,3 +327,12 @@ def _source_in_words(source: Mapping[str, Any]) -> str:
     details = [f"{name} {', '.join(source[name])}" for name in ("subjects", "scenes") if name in source]
     words = f"{source['samples']} samples, {kinds.get(source['kind'], source['kind'])}"
     return f"{words} ({'; '.join(details)})" if details else words
+
+
+def _last_validation(folder: RunFolder, step: int) -> dict[str, float]:
+    """What was last measured up to a step."""
+    if not (folder.root / _LOG).exists():
+        return {}
+    earlier = [record for record in folder.read_log("validation") if record["step"] <= step]
+    kept = {"step", "kind", "seconds", "images"}
+    return {name: value for name, value in earlier[-1].items() if name not in kept} if earlier else {}

@@ -25,11 +25,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from hemlets_lib.augment import augment
-from hemlets_lib.checkpoint import save_checkpoint
 from hemlets_lib.data.mixing import Draw, Mixture, Source
 from hemlets_lib.data.sample import Batch, Sample, collate, normalise
 from hemlets_lib.heap import keep_freed_memory
@@ -40,6 +38,7 @@ from hemlets_lib.prediction import predict
 from hemlets_lib.pretrained import load_imagenet_backbone
 from hemlets_lib.recipes import TrainConfig
 from hemlets_lib.run_folder import RunFolder, RunLog, Watcher
+from hemlets_lib.run_state import RunState, moving_average
 from hemlets_lib.targets import make_targets, states_for
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["TrainingDiverged", "train", "validate"]
 
 _RECORDED = (*LossTerms._fields, "gradient_norm")
-_YOUNG = 10  # the average of weights is over fewer steps at first, or it would remember the random start
 _NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
@@ -82,7 +80,8 @@ def train(
         watchers: Told of every record.
         device: "cpu" keeps off an accelerator; left out, Accelerate takes what there is.
         workers: Processes that read and decode samples, for each training process.
-        stop_at: End after this step instead of the recipe's last; the run can be resumed.
+        stop_at: End after this step instead of the recipe's last; the run can be resumed. A stop between
+            two records of losses closes the first early.
 
     Returns:
         The folder: `model_path` is the network, `read_log()` what happened.
@@ -97,27 +96,48 @@ def train(
     """
     keep_freed_memory()
     accelerator = _accelerator(device)
-    _check_fit(config, data, accelerator.num_processes)
+    _check_fit(config, data, validation, accelerator.num_processes)
     torch.manual_seed(config.seed)
     model = _network(config, imagenet=config.imagenet and not resume).to(accelerator.device)
     folder, is_main = RunFolder(out), accelerator.is_main_process
-    if is_main:
-        folder.check_same(config, data.config) if resume else folder.create(config, data.config)
-    accelerator.wait_for_everyone()
+    with folder.held(resume=resume) if is_main else contextlib.nullcontext():
+        if is_main:
+            folder.check_same(config, data.config) if resume else folder.create(config, data.config)
+        accelerator.wait_for_everyone()
+        _run(config, data, folder, model, validation, resume, watchers, workers, stop_at, accelerator)
+        accelerator.wait_for_everyone()
+    return folder
 
+
+def _run(
+    config: TrainConfig,
+    data: Mixture,
+    folder: RunFolder,
+    model: HEMletsNet,
+    validation: Source,
+    resume: bool,
+    watchers: Sequence[Watcher],
+    workers: int,
+    stop_at: int | None,
+    accelerator: Accelerator,
+) -> None:
+    """The steps of a run, in one of its processes."""
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    average = None if config.ema_decay is None else _moving_average(model, config.ema_decay)
-    step, seconds = _restore(folder, model, optimiser, average) if resume else (0, 0.0)
+    average = None if config.ema_decay is None else moving_average(model, config.ema_decay)
+    kept = RunState(folder, config, data, model, optimiser, average, accelerator.num_processes)
+    step, seconds = kept.restore() if resume else (0, 0.0)
     if config.compile:
         model.compile()
     network, prepared = accelerator.prepare(model, optimiser)
-    wanted = _wanted(model, average)
 
+    is_main = accelerator.is_main_process
     end = config.steps if stop_at is None else min(stop_at, config.steps)
     batches = _batches(data, config, range(step, end), accelerator, workers)
-    log = RunLog(folder, config, wanted, watchers, step=step, seconds=seconds, active=is_main)
+    log = RunLog(folder, config, kept.wanted, watchers, step=step, seconds=seconds, active=is_main)
     with log, _interrupts() as interrupted:
-        terms = []
+        if is_main and step:  # a kill may have come between the last state and its network
+            kept.save_network(step, log)
+        terms: list[Tensor] = []
         while step < end:
             for group in optimiser.param_groups:
                 group["lr"] = config.rate_at(step)
@@ -128,21 +148,22 @@ def train(
 
             recording = step % config.log_every == 0
             stopping = step == end or _any_process(interrupted, accelerator, recording)
+            saving = is_main and (stopping or step % config.save_every == 0)
             if recording or stopping:
                 means = accelerator.reduce(torch.stack(terms).mean(0), "mean").tolist()
                 terms.clear()
                 log.losses(step, dict(zip(_RECORDED, means, strict=True)), config.rate_at(step - 1))
                 if not all(map(math.isfinite, means)) or not _is_finite(model):
                     raise TrainingDiverged(_advice(step, config, folder))
+            if saving:
+                kept.save_state(step, log)
             if len(validation) and is_main and (step % config.validate_every == 0 or step == config.steps):
-                log.validation(step, validate(wanted, validation))
-            if is_main and (step % config.save_every == 0 or stopping):
-                _save(folder, log, step, model, optimiser, average, data)
+                log.validation(step, validate(kept.wanted, validation))
+            if saving:
+                kept.save_network(step, log)
             if stopping:
-                log.event(step, "finished" if step == config.steps else "stopped")
                 break
-    accelerator.wait_for_everyone()
-    return folder
+        log.event(step, "finished" if step == config.steps else "stopped")
 
 
 def validate(model: HEMletsNet, samples: Source, *, batch_size: int = 64) -> dict[str, float]:
@@ -156,21 +177,28 @@ def validate(model: HEMletsNet, samples: Source, *, batch_size: int = 64) -> dic
     Returns:
         `mpjpe_mm`, `pa_mpjpe_mm`, and where it puts out triplets `polarity_percent`: means over samples.
     """
-    found = predict(model, samples, batch_size=batch_size, return_maps=False)
-    truth = collate(
-        [replace(sample, image=_NO_PICTURE) for sample in map(samples.__getitem__, range(len(samples)))]
-    )
-    metrics = {}
-    for name, metric in (("mpjpe_mm", mpjpe), ("pa_mpjpe_mm", pa_mpjpe)):
-        errors = metric(
-            predicted=found.joints_root_rel_mm,
-            target=truth.joints_cam_mm,
-            valid=truth.joints_cam_mm.isfinite().all(-1),
+    config, errors, states = model.config, [], []
+    for start in range(0, len(samples), batch_size):
+        batch = [samples[index] for index in range(start, min(start + batch_size, len(samples)))]
+        found = predict(model, batch, batch_size=batch_size, return_maps=False)
+        truth = collate([replace(sample, image=_NO_PICTURE) for sample in batch])
+        valid = truth.joints_cam_mm.isfinite().all(-1)
+        errors.append(
+            torch.stack(
+                [
+                    metric(predicted=found.joints_root_rel_mm, target=truth.joints_cam_mm, valid=valid)
+                    for metric in (mpjpe, pa_mpjpe)
+                ]
+            )
         )
-        metrics[name] = errors.nanmean().item()
-    if found.decoded is not None:
-        states = states_for(truth, model.config.skeleton, variant=model.config.variant)
-        metrics["polarity_percent"] = polarity_accuracy(predicted=found.decoded.states, target=states).overall
+        if found.decoded is not None:
+            wanted = states_for(truth, config.skeleton, variant=config.variant)
+            states.append(torch.stack([found.decoded.states, wanted]))
+    names = ("mpjpe_mm", "pa_mpjpe_mm")
+    metrics = dict(zip(names, torch.cat(errors, 1).nanmean(1).tolist(), strict=True))  # (2, N)
+    if states:
+        predicted, target = torch.cat(states, 1)
+        metrics["polarity_percent"] = polarity_accuracy(predicted=predicted, target=target).overall
     return metrics
 
 
@@ -232,7 +260,18 @@ class _Numbered(Dataset):
 
 def _collate_numbered(rows: Sequence[tuple[Sample, int]]) -> tuple[Batch, Tensor]:
     samples, numbers = zip(*rows, strict=True)
+    for sample in samples:
+        if not bool(sample.joints_crop[sample.joint_valid | sample.depth_valid].isfinite().all()):
+            raise ValueError(
+                f"sample {sample.meta.sample_id!r} of {sample.meta.dataset!r}: expected finite joints where "
+                "they are marked as labelled, got NaN or infinity. Mend the label, or its mask."
+            )
     return collate(samples), torch.tensor(numbers)
+
+
+def _leave_interrupts_to_the_main_process(worker: int) -> None:
+    """Ctrl-C reaches every process in the terminal; a reader that ended there would take the run along."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Plan:
@@ -268,6 +307,7 @@ def _batches(
         batch_sampler=_Plan(data, config, steps, accelerator.process_index, accelerator.num_processes),
         collate_fn=_collate_numbered,
         num_workers=workers,
+        worker_init_fn=_leave_interrupts_to_the_main_process,
         pin_memory=accelerator.device.type == "cuda",
         generator=torch.Generator(),  # else it would draw from the one that is saved, once for each start
     )
@@ -276,28 +316,44 @@ def _batches(
 
 def _accelerator(device: str | None) -> Accelerator:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
     from accelerate.utils import DistributedDataParallelKwargs
 
-    # Precision is not its business: it would fix that for the life of the process.
+    if device not in (None, "cpu"):
+        raise ValueError(f"`device` must be 'cpu', or None for what there is, got {device!r}.")
+    if PartialState._shared_state and PartialState().num_processes == 1:
+        # It remembers the device of the first run in this process; the next may be elsewhere.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    # Precision is not its business: it would fix that for the life of the process, too.
     return Accelerator(
         cpu=device == "cpu", kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)]
     )
 
 
-def _check_fit(config: TrainConfig, data: Mixture, processes: int) -> None:
-    pieces = processes * config.micro_batches
+def _check_fit(config: TrainConfig, data: Mixture, validation: Source, processes: int) -> None:
+    pieces, skeleton = processes * config.micro_batches, config.model.skeleton
     if config.batch_size % pieces:
         raise ValueError(
             f"training: `batch_size` must be a multiple of processes x micro-batches ({processes} x "
             f"{config.micro_batches}), got {config.batch_size}."
         )
-    first = data[data.draws(0, 1)[0]]
-    config.model.skeleton.check_joints(first.joints_crop, "data")
-    if len(first.part_states) != config.model.skeleton.num_parts:
-        raise ValueError(
-            f"training: the data must have the {config.model.skeleton.num_parts} parts of skeleton "
-            f"{config.model.skeleton.name!r}, got {len(first.part_states)}. Build it with that skeleton."
-        )
+    for name, sample in (
+        ("data", data[data.draws(0, 1)[0]]),
+        ("validation", validation[0] if len(validation) else None),
+    ):
+        if sample is None:
+            continue
+        skeleton.check_joints(sample.joints_crop, name)
+        if len(sample.part_states) != skeleton.num_parts:
+            raise ValueError(
+                f"training: `{name}` must have the {skeleton.num_parts} parts of skeleton {skeleton.name!r}, "
+                f"got {len(sample.part_states)}. Build it with that skeleton."
+            )
+        if name == "validation" and sample.joints_cam_mm is None:
+            raise ValueError(
+                "training: `validation` must have 3D joints to measure errors in mm, got samples without. "
+                "Validate on a set that has them, or on none."
+            )
 
 
 def _laid_out(tensor: Tensor, config: TrainConfig) -> Tensor:
@@ -319,65 +375,6 @@ def _network(config: TrainConfig, *, imagenet: bool) -> HEMletsNet:
     return model
 
 
-def _moving_average(model: HEMletsNet, decay: float) -> AveragedModel:
-    """The weights' average over about 1 / (1 - decay) steps, over fewer in the beginning."""
-
-    def update(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        weight = max(1 - decay, (_YOUNG - 1) / (_YOUNG + int(count)))
-        return torch.lerp(averaged, current, weight) if averaged.is_floating_point() else current
-
-    return AveragedModel(model, avg_fn=update, use_buffers=True)
-
-
-def _wanted(model: HEMletsNet, average: AveragedModel | None) -> HEMletsNet:
-    """The network that is tried out and handed over."""
-    if average is None:
-        return model
-    assert isinstance(average.module, HEMletsNet)
-    return average.module
-
-
-def _save(
-    folder: RunFolder,
-    log: RunLog,
-    step: int,
-    model: HEMletsNet,
-    optimiser: torch.optim.Optimizer,
-    average: AveragedModel | None,
-    data: Mixture,
-) -> None:
-    """The state, then the network: a kill in between leaves a state that makes that network anew."""
-    folder.save_state(
-        {
-            "step": step,
-            "seconds": log.seconds,
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "average": None if average is None else average.state_dict(),
-            "rng": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()},
-        }
-    )
-    save_checkpoint(folder.model_path, _wanted(model, average), metadata=log.summary(step, data.config))
-
-
-def _restore(
-    folder: RunFolder,
-    model: HEMletsNet,
-    optimiser: torch.optim.Optimizer,
-    average: AveragedModel | None,
-) -> tuple[int, float]:
-    """Puts the saved state into its places; the step that is next, and the seconds spent so far."""
-    state = folder.load_state()
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    if average is not None:
-        average.load_state_dict(state["average"])
-    torch.set_rng_state(state["rng"]["cpu"])
-    if len(state["rng"]["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["rng"]["cuda"])
-    return state["step"], state["seconds"]
-
-
 def _is_finite(model: nn.Module) -> bool:
     return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
@@ -386,7 +383,7 @@ def _advice(step: int, config: TrainConfig, folder: RunFolder) -> str:
     return (
         f"training: a loss or a weight is not finite at step {step} (learning rate "
         f"{config.rate_at(step - 1):.2g}). {folder.state_path} holds the last good state, if one was saved. "
-        f"Start again with a lower learning_rate, more warmup_steps or a gradient_clip."
+        "Start another run with a lower learning_rate, more warmup_steps or a gradient_clip."
     )
 
 

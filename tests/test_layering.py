@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("triplets", "lifting"),
     ("model", "pretrained", "losses", "metrics", "protocols", "scores", "augment", "targets", "data"),
     ("checkpoint", "recipes", "tensor_files"),
-    ("train", "run_folder", "watchers", "evaluate", "prediction"),
+    ("train", "run_folder", "run_state", "watchers", "evaluate", "prediction"),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
     ("cli",),
 )

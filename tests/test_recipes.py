@@ -42,6 +42,7 @@ def test_through_json_and_back(name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"alpha": -1.0}, "`alpha` must not be negative or infinite, got -1.0"),
         ({"steps": 0}, "`steps` must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
         ({"learning_rate": math.nan}, "`learning_rate` must be positive, got nan"),
@@ -77,14 +78,19 @@ def test_options_as_text():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stpes": "20"}, "there is no option 'stpes'; expected one of steps, batch_size"),
+        ({"stpes": "20"}, "there is no option 'stpes'; expected one of alpha, augmentation.brightness"),
         ({"augmentation.spin": "1"}, "there is no option 'augmentation.spin'"),
         ({"model": "small"}, "there is no option 'model'"),
         ({"steps": "2.5"}, "`steps` must be int, got 2.5"),
         ({"steps": "true"}, "`steps` must be int, got True"),
         ({"freeze_batch_norm": "1"}, "`freeze_batch_norm` must be bool, got 1"),
         ({"schedule": "1"}, "`schedule` must be str, got 1"),
-        ({"learning_rate": "fast"}, "`learning_rate` must be int or float.* got 'fast'"),
+        ({"learning_rate": "fast"}, "`learning_rate` must be a number, got 'fast'"),
+        ({"learning_rate": "none"}, "`learning_rate` must be a number, got None"),
+        ({"gradient_clip": "fast"}, "`gradient_clip` must be a number or none, got 'fast'"),
+        ({"rate_at": "1"}, "there is no option 'rate_at'"),
+        ({"augmentation": "none"}, "there is no option 'augmentation'"),
+        ({"augmentation.scale": '["a", 2]'}, r"`augmentation.scale` must be a list of numbers"),
     ],
 )
 def test_options_that_are_refused(options, message):

@@ -20,7 +20,8 @@ NANO = RECIPES["nano"]
 @pytest.fixture
 def folder(tmp_path):
     made = RunFolder(tmp_path / "run")
-    made.create(NANO, {"seed": 0})
+    with made.held(resume=False):
+        made.create(NANO, {"seed": 0})
     return made
 
 
@@ -97,15 +98,48 @@ def test_a_failure_is_written_down_and_watchers_are_let_go(folder, model):
     assert watcher.told[-1] == "stop"
 
 
-def test_one_process_at_a_time(folder, model):
+def test_one_process_at_a_time(folder):
     with (
-        RunLog(folder, NANO, model, [], step=0, seconds=0.0),
+        folder.held(resume=True),
         pytest.raises(ValueError, match=r"run: another process is training here. Wait for it"),
-        RunLog(folder, NANO, model, [], step=0, seconds=0.0),
+        folder.held(resume=False),
     ):
         pass
-    with RunLog(folder, NANO, model, [], step=0, seconds=0.0):
+    with folder.held(resume=True):
         pass
+
+
+def test_nothing_is_made_where_a_run_should_be(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"found no config.json"):
+        RunFolder(tmp_path / "typo").held(resume=True)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/run: expected a folder to write to.*Choose another one"):
+        RunFolder(tmp_path / "file" / "run").held(resume=False)
+
+
+def test_a_watcher_that_cannot_start_leaves_no_other_running(folder, model):
+    class Broken(Collector):
+        def start(self, folder, config, step):
+            raise RuntimeError("no screen")
+
+    first = Collector()
+    with (
+        pytest.raises(RuntimeError, match="no screen"),
+        RunLog(folder, NANO, model, [first, Broken()], step=0, seconds=0.0),
+    ):
+        pass
+    assert first.told == [("start", 0), "stop"]
+
+
+def test_the_last_validation_survives_a_resumption(folder, model):
+    for step, error in ((50, 90.0), (100, 80.0)):
+        folder.append({"step": step, "kind": "validation", "mpjpe_mm": error, "images": 1, "seconds": 1.0})
+    log = RunLog(folder, NANO, model, [], step=60, seconds=0.0)
+    assert log.summary(60, {})["validation"] == {"mpjpe_mm": 90.0}
 
 
 def test_other_processes_write_nothing(folder, model):

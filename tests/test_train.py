@@ -13,11 +13,11 @@ import time
 import pytest
 import torch
 
-from hemlets_lib.augment import NO_AUGMENTATION
+from hemlets_lib.augment import NO_AUGMENTATION, augment
 from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.data.mixing import Mixture
 from hemlets_lib.data.samples import load_samples
-from hemlets_lib.losses import LossTerms
+from hemlets_lib.losses import LossTerms, hemlets_loss
 from hemlets_lib.model import ModelConfig
 from hemlets_lib.recipes import RECIPES
 from hemlets_lib.run_folder import RunFolder
@@ -41,9 +41,10 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
 from test_train import NANO, Mixture, load_samples, train
-folder, how, changes = sys.argv[1:]
+folder, how, changes, *workers = sys.argv[1:]
 data = Mixture([load_samples(size=96)[:24]])
-train(dataclasses.replace(NANO, **json.loads(changes)), data, folder, resume=how == "resume", device="cpu")
+train(dataclasses.replace(NANO, **json.loads(changes)), data, folder, resume=how == "resume", device="cpu",
+      workers=int(*workers))
 """
 
 
@@ -172,6 +173,19 @@ def test_an_interrupt_saves_and_stops(data, tmp_path, number):
     assert_same(state_of(whole), state_of(run(NANO, data, folder.root, resume=True)))
 
 
+def test_an_interrupt_of_the_whole_terminal_spares_the_readers(tmp_path):
+    """Ctrl-C goes to worker processes too."""
+    folder = RunFolder(tmp_path / "run")
+    command = [sys.executable, str(program(tmp_path)), str(folder.root), "new"]
+    process = subprocess.Popen([*command, json.dumps({"steps": 500}), "2"], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not folder.state_path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert folder.read_log("event")[-1]["what"] == "stopped"
+
+
 def test_two_processes_are_one(data, tmp_path):
     """The real `nano`, statistics of batch normalisation frozen: the same losses at the same global batch."""
     changes = {"freeze_batch_norm": True, "batch_size": 8, "steps": 4, "gradient_clip": None}
@@ -195,6 +209,61 @@ def test_micro_batches_add_up_to_the_batch(data, tmp_path):
     one = run(config, data, tmp_path / "one")
     four = run(dataclasses.replace(config, micro_batches=4), data, tmp_path / "four")
     assert losses_of(four) == pytest.approx(losses_of(one), rel=1e-4)
+    norms = losses_of(one, "gradient_norm"), losses_of(four, "gradient_norm")
+    assert norms[1][0] == pytest.approx(norms[0][0], rel=1e-4)
+
+
+def test_the_average_by_hand_and_that_it_is_handed_over(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=3, ema_decay=0.2, save_every=1)
+    seen = []
+    for step in (1, 2, 3):
+        folder = run(config, data, tmp_path / "run", stop_at=step, resume=step > 1)
+        seen.append(load_tensors(folder.state_path)["model"])
+    # Young averages: the first is the weights themselves, then a share of 9 / (10 + updates so far).
+    for name, value in load_checkpoint(folder.model_path).model.state_dict().items():
+        expected = seen[0][name].clone()
+        if value.is_floating_point():
+            for updates, weights in ((1, seen[1]), (2, seen[2])):
+                expected += (weights[name] - expected) * max(1 - 0.2, 9 / (10 + updates))
+        else:
+            expected = seen[2][name]
+        torch.testing.assert_close(value, expected, msg=name)
+
+
+def test_the_rate_of_the_recipe_is_the_optimisers(data, tmp_path):
+    for step in (1, 4):
+        folder = run(NANO, data, tmp_path / f"{step}", stop_at=step)
+        (group,) = load_tensors(folder.state_path)["optimiser"]["param_groups"]
+        assert group["lr"] == NANO.rate_at(step - 1) == folder.read_log("train")[-1]["learning_rate"]
+
+
+def test_precision_and_clipping_reach_the_step(data, tmp_path):
+    config = dataclasses.replace(NANO, steps=1, warmup_steps=0)
+    folders = {
+        name: run(dataclasses.replace(config, **changes), data, tmp_path / name)
+        for name, changes in (
+            ("plain", {}), ("bfloat16", {"precision": "bfloat16"}), ("clipped", {"gradient_clip": 1e-3}),
+        )
+    }  # fmt: skip
+    assert losses_of(folders["bfloat16"]) != losses_of(folders["plain"])
+    assert losses_of(folders["bfloat16"]) == pytest.approx(losses_of(folders["plain"]), rel=0.02)
+    moments = load_tensors(folders["clipped"].state_path)["optimiser"]["state"].values()
+    # After one step Adam's first moment is a tenth of the gradient.
+    norm = torch.stack([10 * moment["exp_avg"].norm() for moment in moments]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_every_row_of_every_step_is_augmented_in_its_own_way(data, tmp_path, monkeypatch):
+    keys = []
+
+    def spy(batch, config, **options):
+        keys.extend(options["indices"].tolist())
+        assert (options["seed"], options["epoch"]) == (NANO.seed, 0)
+        return augment(batch, config, **options)
+
+    monkeypatch.setattr("hemlets_lib.train.augment", spy)
+    run(NANO, data, tmp_path / "run", stop_at=3)
+    assert sorted(keys) == list(range(12))
 
 
 def test_frozen_statistics_stay(data, tmp_path):
@@ -238,6 +307,9 @@ def test_every_recipe_takes_a_step(samples, tmp_path, name):
 def test_trains_on_a_gpu_and_resumes(data, tmp_path):
     config = dataclasses.replace(NANO, precision="bfloat16")
     train(config, data, tmp_path / "run", stop_at=3)
+    from accelerate.state import PartialState
+
+    assert PartialState().device.type == "cuda"
     folder = train(config, data, tmp_path / "run", resume=True)
     assert len(folder.read_log("train")) == 6
     load_checkpoint(folder.model_path)
@@ -260,7 +332,8 @@ def test_thirty_two_pictures_are_learnt_by_heart(tmp_path):
     )
     config = dataclasses.replace(
         RECIPES["nano"], model=model, steps=5000, batch_size=8, learning_rate=4e-3, warmup_steps=200,
-        gradient_clip=50.0, log_every=1000, save_every=5000, validate_every=5000, augmentation=NO_AUGMENTATION, ema_decay=None,
+        gradient_clip=50.0, ema_decay=None, augmentation=NO_AUGMENTATION,
+        log_every=1000, save_every=5000, validate_every=5000,
     )  # fmt: skip
     folder = run(config, Mixture([samples]), tmp_path / "run", validation=samples)
     assert folder.read_log("validation")[-1]["mpjpe_mm"] < 5
@@ -269,22 +342,77 @@ def test_thirty_two_pictures_are_learnt_by_heart(tmp_path):
 # Trouble
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_state(data, tmp_path):
-    config = dataclasses.replace(NANO, learning_rate=1e-3, gradient_clip=None, warmup_steps=0)
-    folder = run(config, data, tmp_path / "run", stop_at=2)
+def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_state(data, tmp_path, monkeypatch):
+    folder = run(NANO, data, tmp_path / "run", stop_at=2)
     before = state_of(folder)
 
-    class Poisoned(Mixture):
-        def __getitem__(self, draw):
-            sample = super().__getitem__(draw)
-            return dataclasses.replace(sample, joints_crop=sample.joints_crop * torch.nan)
+    def diverging(*args, **options):
+        terms = hemlets_loss(*args, **options)
+        return terms._replace(total=terms.total * torch.nan)
 
+    monkeypatch.setattr("hemlets_lib.train.hemlets_loss", diverging)
     with pytest.raises(TrainingDiverged, match=r"not finite at step 3 .*lower learning_rate.*gradient_clip"):
-        run(config, Poisoned(data.sources), folder.root, resume=True)
+        run(NANO, data, folder.root, resume=True)
     assert_same(before, state_of(folder))
     assert folder.read_log("event")[-1]["what"] == "failed"
     assert folder.read_log("train")[-1]["total"] is None
     load_checkpoint(folder.model_path)
+
+
+def test_a_label_that_is_not_finite_is_named(samples, tmp_path):
+    broken = dataclasses.replace(samples[5], joints_crop=samples[5].joints_crop * torch.nan)
+    with pytest.raises(ValueError, match=rf"sample '{samples[5].meta.sample_id}' .* Mend the label"):
+        run(NANO, Mixture([[broken] * 8]), tmp_path / "run")
+
+
+def test_a_validation_that_fails_costs_nothing(data, samples, tmp_path):
+    class Damaged(list):
+        def __getitem__(self, index):
+            if index == 2:
+                raise ValueError("the picture is truncated")
+            return super().__getitem__(index)
+
+    with pytest.raises(ValueError, match="truncated"):
+        run(NANO, data, tmp_path / "run", validation=Damaged(samples[:3]), stop_at=3)
+    folder = run(NANO, data, tmp_path / "run", resume=True, validation=samples[:3])
+    assert_same(state_of(folder), state_of(run(NANO, data, tmp_path / "whole")))
+
+
+def test_validation_samples_must_have_3d_joints(data, samples, tmp_path):
+    flat = dataclasses.replace(samples[0], joints_cam_mm=None)
+    with pytest.raises(ValueError, match="`validation` must have 3D joints"):
+        run(NANO, data, tmp_path / "run", validation=[flat])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_kill_between_state_and_network_is_made_good(data, tmp_path, monkeypatch):
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hemlets_lib.run_state.save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(NANO, save_every=6), data, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    assert load_tensors(folder.state_path)["step"] == 6 and not folder.model_path.exists()
+    run(dataclasses.replace(NANO, save_every=6), data, folder.root, resume=True)
+    assert load_checkpoint(folder.model_path).info.metadata["step"] == 6
+    assert folder.read_log("event")[-1]["what"] == "finished"
+
+
+def test_a_state_of_another_network_is_named(data, tmp_path):
+    folder = run(NANO, data, tmp_path / "run", stop_at=2)
+    state = load_tensors(folder.state_path)
+    folder.save_state({**state, "model": {"weight": torch.zeros(3)}})
+    with pytest.raises(ValueError, match=r"state.safetensors: expected the state of this run's network"):
+        run(NANO, data, folder.root, resume=True)
+
+
+def test_another_number_of_processes_is_another_run(data, tmp_path):
+    folder = run(NANO, data, tmp_path / "run", stop_at=2)
+    folder.save_state({**load_tensors(folder.state_path), "processes": 2})
+    with pytest.raises(ValueError, match="expected the 2 processes that this run had, got 1"):
+        run(NANO, data, folder.root, resume=True)
 
 
 def test_a_full_disk_spares_what_was_saved(data, tmp_path, monkeypatch):
@@ -340,7 +468,9 @@ def test_only_the_same_run_is_resumed(data, samples, tmp_path):
 
 
 def test_a_run_without_a_saved_state_says_so(data, tmp_path):
-    RunFolder(tmp_path / "run").create(NANO, data.config)
+    folder = RunFolder(tmp_path / "run")
+    with folder.held(resume=False):
+        folder.create(NANO, data.config)
     with pytest.raises(FileNotFoundError, match="ended before its first save"):
         run(NANO, data, tmp_path / "run", resume=True)
 
