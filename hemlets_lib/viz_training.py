@@ -150,6 +150,8 @@ class NotebookWatcher:
         began = time.monotonic()
         assert self._model is not None
         found = predict(self._model, self._samples, return_maps=False)
+        if not bool(found.joints_root_rel_mm.isfinite().all()):
+            return  # the run has diverged, and is about to say so; the last picture stays
         figure = _view(
             self._records, self._samples, found, self._model.config.skeleton, self._levels_mm, self._heading()
         )

@@ -117,6 +117,9 @@ def evaluate(
         material = _photographs(photos, model.config.image_size)
     else:
         material = _drawn(named, n, seed, size)
+    folder = out or _RUNS / f"eval-{datetime.now():%Y%m%d-%H%M%S}"
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
     started = time.monotonic()
     with _progress(material.count) as advance:
         evaluation = run(
@@ -129,7 +132,6 @@ def evaluate(
             root_depth=root_depth.value,
             on_progress=advance,
         )
-    folder = out or _RUNS / f"eval-{datetime.now():%Y%m%d-%H%M%S}"
     title = f"{info.config.name} on {material.name}"
     content = {
         "evaluation": evaluation.to_dict(),
@@ -144,8 +146,8 @@ def evaluate(
         },
         "wall_time_s": round(time.monotonic() - started, 1),
     }
-    _write(folder, evaluation, title, content)
     console.print(evaluation.to_markdown(), markup=False)
+    _write(folder, evaluation, title, content)
     console.print(f"{title}: results.json, results.md and figure.png are in {folder}", markup=False)
 
 
