@@ -16,8 +16,8 @@ _STEP_BYTES = 2**28
 def keep_freed_memory() -> bool:
     """Tells the C library to keep large blocks that are freed rather than hand them back to the system.
 
-    By default each tensor of more than 32 MB is mapped anew, and the system clears its pages again: in
-    `nano`'s step on a CPU every fourth second goes there (`benchmarks/training.py`). Holds for the whole
+    By default each tensor of more than 32 MB is mapped anew, and the system clears its pages again, which
+    takes time while other threads wait; `benchmarks/training.py` measures how much. Holds for the whole
     process, whose memory then stays at its peak. Does nothing where the C library is not glibc.
 
     Returns:

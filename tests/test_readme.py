@@ -75,6 +75,12 @@ def test_its_numbers_are_those_of_the_committed_results():
     other_motion, other_bodies = (
         real["sets"][name]["mpjpe_mm"] for name in ("recorded, their bodies", "recorded")
     )
+    speed = {
+        row["threads"]: row["images_per_s"]
+        for row in measured("benchmarks/results/training.json")["rows"]
+        if row["precision"] == "bfloat16" and row["freed_memory"] == "kept"
+    }
+    shares = [row["data_percent"] for row in measured("benchmarks/results/training.json")["rows"]]
     render = measured("benchmarks/results/render.json")["images_per_second"]
     for claim in (
         f"{takes} takes, {everything['views']} views",
@@ -85,6 +91,8 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"`nano`, {trained['counts']['samples counted']} drawn pictures of two people",
         f"{mm:.1f} mm per joint (MPJPE; {aligned_mm:.1f} mm after Procrustes)",
         f"{decoded:.1f} % of the part states right; always the commonest state: {commonest:.1f} %",
+        f"{speed[2]:.0f} images/s (one core: {speed[1]:.0f})",
+        f"take {max(shares)} % of a step at most",
         f"the {len(real['takes'])} CMU takes",
         f"{other_motion:.1f} mm on the test subjects' bodies, {other_bodies:.1f} mm on the recorded ones",
         f"{render['person, 128 px, 2 threads']:.0f} images/s",
