@@ -210,7 +210,7 @@ _GENTLE = AugmentConfig(rotation_deg=10.0, scale=(0.9, 1.1), translation=0.03)
 RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
     {
         # Exact where the paper is. It names neither warm-up nor clipping; others report that the rate of
-        # 1e-3 diverges without (`experiments/stability.py` has what they do here).
+        # 1e-3 diverges without (`experiments/recipe.py` has what they do here).
         "paper": TrainConfig(
             PRESETS["paper"], steps=100_000, batch_size=64, learning_rate=1e-3, warmup_steps=1000,
             gradient_clip=1000.0, imagenet=True,
@@ -221,7 +221,7 @@ RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
             precision="bfloat16",
         ),
         # The network in the box. At 24 cells the paper's α leaves triplets and heatmaps unlearnt, and the
-        # pose with them (`experiments/results/nano_alpha.json`). Differs from the paper.
+        # pose with them (`experiments/results/recipe.json`). Differs from the paper.
         "nano": TrainConfig(
             PRESETS["nano"], steps=28_000, batch_size=32, learning_rate=2e-3, warmup_steps=500,
             schedule="cosine", gradient_clip=300.0, alpha=4.0, augmentation=_GENTLE, ema_decay=0.999,
