@@ -88,8 +88,9 @@ def test_missing_data_names_the_command(tmp_path, monkeypatch):
 def test_wrong_options_are_refused(shards, tmp_path):
     done = call("--data", shards, "--set", "stpes=3", "--out", tmp_path / "run")
     assert isinstance(done.exception, ValueError) and "no option 'stpes'" in str(done.exception)
-    done = call("--resume", tmp_path / "run", "--set", "steps=3")
-    assert done.exit_code == 2 and "a run is resumed as it is" in " ".join(done.output.split())
+    for option in (("--set", "steps=3"), ("--preset", "small"), ("--out", tmp_path / "other")):
+        done = call("--resume", tmp_path / "run", *option)
+        assert done.exit_code == 2 and "a run is resumed as it is" in " ".join(done.output.split())
     done = call("--resume", tmp_path / "run")
     assert isinstance(done.exception, FileNotFoundError) and "no config.json" in str(done.exception)
     assert not (tmp_path / "run").exists()

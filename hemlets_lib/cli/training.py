@@ -34,7 +34,7 @@ class Preset(StrEnum):
     "--data shards/h36m:1 --data shards/mpii:1"
 )
 def train(
-    preset: Annotated[Preset, typer.Option(help="Network and recipe.")] = Preset.nano,
+    preset: Annotated[Preset | None, typer.Option(help="Network and recipe.", show_default="nano")] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,16 +73,17 @@ def train(
     from hemlets_lib.watchers import TensorBoardWatcher, TerminalWatcher
 
     if resume is not None:
-        if options or out is not None:
+        if preset or options or out is not None:
             raise typer.BadParameter(
-                "expected no --set or --out beside it: a run is resumed as it is.", param_hint="--resume"
+                "expected no --preset, --set or --out beside it: a run is resumed as it is.",
+                param_hint="--resume",
             )
         config, _ = RunFolder(resume).read_config()
         asked = read_json(resume / _COMMAND) if (resume / _COMMAND).is_file() else {}
         data = data or asked.get("data")
         validation = validation or (Path(asked["validation"]) if asked.get("validation") else None)
     else:
-        config = RECIPES[preset.value].with_options(assignments(options or [], "--set"))
+        config = RECIPES[(preset or Preset.nano).value].with_options(assignments(options or [], "--set"))
     data = data or [str(_SHARDS / "train")]
     folders = [_folder_and_ratio(text) for text in data]
     mixture = Mixture(
@@ -93,7 +94,7 @@ def train(
     if validation is None and (_SHARDS / "val").is_dir():
         validation = _SHARDS / "val"
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = resume or out or Path("runs", f"train-{preset.value}-{now}")
+    out = resume or out or Path("runs", f"train-{config.model.name}-{now}")
     is_main = os.environ.get("RANK", "0") == "0"
     if is_main and resume is None and not RunFolder(out).exists:
         out.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from hemlets_lib.data.motion import ACTION_NAMES, SUBJECTS, Subject, perform
 from hemlets_lib.data.motion.takes import FRAMES_PER_SECOND
 from hemlets_lib.data.render import Appearance, BackdropKind
 from hemlets_lib.data.sample import Meta, Sample
-from hemlets_lib.data.synthetic import GENERATOR_VERSION, render_pose
+from hemlets_lib.data.synthetic import GENERATOR_VERSION, DrawnDataset, render_pose
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.triplets import EPSILON_RATIO, UNKNOWN
@@ -174,7 +174,7 @@ def annotate(
     return torch.where(unsure, UNKNOWN, states) if scheme == "fbi" else states
 
 
-class Counterpart:
+class Counterpart(DrawnDataset):
     """Drawn samples after a data set, by number; map-style, a `SampleSource` for shards.
 
     Sample i depends on (seed, i) and the options alone, and is of a performance of its own. People and
@@ -218,27 +218,17 @@ class Counterpart:
                 f"`noise` is that of labelled depth order, in {' and '.join(_SCHEMES)}, got {noise} for "
                 f"{name}. Leave it out."
             )
-        self._name, self._length, self._split, self._seed, self._size = name, num_samples, split, seed, size
+        self._name, self._split, self._seed, self._size = name, split, seed, size
         self._noise = LABEL_NOISE if noise is None else noise
         _check_noise(self._noise)
         self._shots = _shots(name)
-        self._config = {
+        config = {
             "kind": "counterpart", "name": name, "generator_version": GENERATOR_VERSION, "split": split,
             "seed": seed, "size": size, **({"noise": self._noise} if self._scheme else {}),
         }  # fmt: skip
+        super().__init__(num_samples, config)
 
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """All that determines the samples, except how many there are."""
-        return self._config
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"`index` must be within the {len(self)} samples, got {index}")
-        index = int(index) % len(self)
+    def draw(self, index: int) -> Sample:
         stream = [self._seed, _number(f"{self._name}/{self._split}")]
         block, place = divmod(index, len(self._shots))
         order = np.random.default_rng([*stream, _TAG_ORDER, block]).permutation(len(self._shots))

@@ -33,6 +33,7 @@ from hemlets_lib.skeleton import HEMLETS18
 __all__ = [
     "GENERATOR_VERSION",
     "SPLITS",
+    "DrawnDataset",
     "SyntheticDataset",
     "redraw",
     "render_pose",
@@ -325,7 +326,36 @@ def redraw(
     )
 
 
-class SyntheticDataset:
+class DrawnDataset:
+    """Samples by number that are drawn when asked for; map-style, a `SampleSource` for shards.
+
+    Args:
+        num_samples: Its length.
+        config: All that determines the samples, but for the length; JSON.
+    """
+
+    def __init__(self, num_samples: int, config: Mapping[str, Any]) -> None:
+        self._length, self._config = num_samples, config
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """All that determines the samples, except how many there are."""
+        return self._config
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Sample:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"`index` must be within the {len(self)} samples, got {index}")
+        return self.draw(int(index) % len(self))
+
+    def draw(self, index: int) -> Sample:
+        """The sample of a number that is within the length."""
+        raise NotImplementedError
+
+
+class SyntheticDataset(DrawnDataset):
     """Drawn samples by number; map-style, a `SampleSource` for shards.
 
     Sample i depends on (seed, i) and the options alone: not on the number of samples, the order or the
@@ -382,28 +412,17 @@ class SyntheticDataset:
                 raise ValueError(
                     f"`{option}` must be out of {', '.join(allowed)}, got {', '.join(values) or 'none'}"
                 )
-        self._length = num_samples
         self._combinations = [(s, a, c) for s in subjects for a in actions for c in cameras]
         self._options: dict[str, Any] = {"size": size, "outfits": outfits, "box_jitter": box_jitter}
         self._scenes, self._seed = tuple(scenes), seed
-        self._config = {
+        config = {
             "kind": "synthetic", "generator_version": GENERATOR_VERSION, "seed": seed,
             "subjects": list(subjects), "actions": list(actions), "cameras": list(cameras),
             "scenes": list(scenes), **self._options,
         }  # fmt: skip
+        super().__init__(num_samples, config)
 
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """All that determines the samples, except how many there are."""
-        return self._config
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"`index` must be within the {len(self)} samples, got {index}")
-        index = int(index) % len(self)
+    def draw(self, index: int) -> Sample:
         block, place = divmod(index, len(self._combinations))
         order = np.random.default_rng([self._seed, _TAG_ORDER, block]).permutation(len(self._combinations))
         subject, action, camera = self._combinations[order[place]]
