@@ -36,6 +36,7 @@ __all__ = [
     "Batch",
     "Meta",
     "Sample",
+    "UnreadableSample",
     "camera_to",
     "collate",
     "joints_box",
@@ -51,6 +52,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _LARGEST_GREY_LEVEL = 255.0
 
 BOX_MARGIN = 1.25  # side of a person's box over the longer side of the joints' extent; paper silent
+
+
+class UnreadableSample(ValueError):
+    """A sample that its source lists and cannot deliver: a damaged picture, a video that ends too early."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +27,15 @@ from jaxtyping import Float, Int
 
 from hemlets_lib.data.readers.files import DownloadError
 from hemlets_lib.data.readers.pictures import Pictures
-from hemlets_lib.data.sample import BOX_MARGIN, Meta, Sample, UnreadableSample, joints_box, label_sample, make_sample
+from hemlets_lib.data.sample import (
+    BOX_MARGIN,
+    Meta,
+    Sample,
+    UnreadableSample,
+    joints_box,
+    label_sample,
+    make_sample,
+)
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import HEMLETS18
 
@@ -124,9 +132,11 @@ class Take:
         """
         number = int(self.frames[place])
         meta = replace(self.meta, frame=number, sample_id=f"{self.name}/{self.pictures.name(place)}")
-        labels = {
+        labels: dict[str, Any] = {
             "joints_px": None if self.joints_px is None else torch.from_numpy(self.joints_px[place]),
-            "joints_cam_mm": None if self.joints_cam_mm is None else torch.from_numpy(self.joints_cam_mm[place]),
+            "joints_cam_mm": None
+            if self.joints_cam_mm is None
+            else torch.from_numpy(self.joints_cam_mm[place]),
             "states": None if self.states is None else torch.from_numpy(self.states[place]),
         }
         try:
@@ -136,7 +146,13 @@ class Take:
                 return label_sample(picture, affine=affine, meta=meta, camera=self.camera, **labels)
             centre, side = self._box(place, labels["joints_px"], labels["joints_cam_mm"])
             return make_sample(
-                picture, box_centre_px=centre, box_side_px=side, size=size, meta=meta, camera=self.camera, **labels
+                picture,
+                box_centre_px=centre,
+                box_side_px=side,
+                size=size,
+                meta=meta,
+                camera=self.camera,
+                **labels,
             )
         except (ValueError, OSError, IndexError) as error:
             raise UnreadableSample(f"{meta.sample_id}: {error}") from error
@@ -202,7 +218,8 @@ class Reader(ABC):
         """Raises ValueError unless the split is one of this form's."""
         if split not in self.splits:
             raise ValueError(
-                f"`split` of {self.dataset} ({self.form}) must be one of {', '.join(self.splits)}, got {split!r}."
+                f"`split` of {self.dataset} ({self.form}) must be one of {', '.join(self.splits)}, "
+                f"got {split!r}."
             )
 
 
