@@ -1,10 +1,14 @@
 """Pictures: what files may hold, and that a crop shows things where the affine map says they are."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from hemlets_lib.data.images import FILL_RGB, crop_image, decode_image, encode_jpeg, read_image
@@ -125,6 +129,99 @@ def test_grey_palette_and_16_bit_pictures_become_rgb(tmp_path):
         np.testing.assert_array_equal(read_image(written(tmp_path, picture, name)), expected, err_msg=name)
 
 
+def deep_png(levels: np.ndarray, colour_type: int) -> bytes:
+    """A PNG of 16 bits a channel, written by hand: Pillow writes grey ones only."""
+    height, width = levels.shape[:2]
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "alpha"), [(0, 1, False), (2, 3, False), (4, 1, True), (6, 3, True)]
+)
+def test_16_bits_a_channel_lose_their_lower_byte(colour_type, channels, alpha):
+    levels = np.random.default_rng(5).integers(0, 2**16, (3, 5, channels), dtype=np.uint16)
+    stored = np.concatenate([levels, np.full((3, 5, 1), 65535, np.uint16)], -1) if alpha else levels
+    found = decode_image(deep_png(stored, colour_type))
+    np.testing.assert_array_equal(found, np.broadcast_to(levels >> 8, (3, 5, 3)))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_32_bit_levels_are_stretched(tmp_path, kind):
+    """Golden: -40 … 62 to 0 … 255 is 2.5 grey levels a step; NaN becomes black."""
+    levels = np.array([[-40, 22, 62], [62, -40, 22]], kind)
+    if kind is np.float32:
+        levels[1, 0] = np.nan
+    found = read_image(written(tmp_path, Image.fromarray(levels), "deep.tif"))[..., 1]
+    assert found.tolist() == [[0, 155, 255], [0 if kind is np.float32 else 255, 0, 155]]
+    flat = written(tmp_path, Image.fromarray(np.full((2, 2), 7, kind)), "flat.tif")
+    assert not read_image(flat).any()
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    ink = np.zeros((4, 6, 4), np.uint8)
+    ink[:, 3:, 0] = 255  # cyan: no red
+    picture = Image.frombytes("CMYK", (6, 4), ink.tobytes())
+    for name in ("ink.tif", "ink.jpg"):
+        image = read_image(written(tmp_path, picture, name)).astype(int)
+        assert image.shape == (4, 6, 3) and (image[:, 0] > 250).all(), name
+        assert image[0, 5, 0] < 40 and (image[0, 5, 1:] > 215).all(), name
+
+
+def test_of_an_animation_the_first_frame(tmp_path):
+    frames = [Image.new("RGB", (5, 4), colour) for colour in ("red", "blue")]
+    path = written(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    assert (read_image(path) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_one_transparent_colour_becomes_white(tmp_path, mode):
+    picture = Image.new("RGB", (5, 4), "black").convert(mode)
+    black = picture.getpixel((0, 0))
+    image = read_image(written(tmp_path, picture, "hole.png", transparency=black))
+    assert (image == 255).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (1, 40)])
+def test_tiny_pictures(tmp_path, size):
+    image = read_image(written(tmp_path, Image.new("RGB", size, "navy"), "tiny.png"))
+    assert image.shape == (size[1], size[0], 3) and (image == (0, 0, 128)).all()
+
+
+def test_large_pictures_up_to_pillows_limit(tmp_path, monkeypatch):
+    """Pillow warns from MAX_IMAGE_PIXELS on (89 million), where cameras are today, and refuses twice that."""
+    path = written(tmp_path, Image.new("L", (40, 30)), "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # 1200 pixels: in between
+    assert read_image(path).shape == (30, 40, 3)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(
+        ValueError, match=r"large\.png: expected a picture of a size that fits memory .*Shrink"
+    ):
+        read_image(path)
+
+
+def test_108_megapixels(tmp_path):
+    """A telephone's 12000 × 9000, without a warning (which would be an error here)."""
+    path = written(tmp_path, Image.new("L", (12000, 9000), 90), "huge.png", compress_level=1)
+    image = read_image(path)
+    assert image.shape == (9000, 12000, 3) and (image[8999, 11999] == 90).all()
+
+
+def test_the_name_of_a_file_does_not_matter(tmp_path):
+    picture = written(tmp_path, Image.new("RGB", (5, 4), "red"), "really.png")
+    for name in ("holiday ä 照片.jpg", "no suffix", "notes.txt"):
+        (tmp_path / name).write_bytes(picture.read_bytes())
+        assert read_image(tmp_path / name).shape == (4, 5, 3)
+
+
 def test_transparent_pixels_become_white(tmp_path):
     pixels = np.zeros((4, 5, 4), np.uint8)
     pixels[:, 2:, 3] = 255
@@ -149,12 +246,85 @@ def test_a_truncated_file_is_named(tmp_path):
         read_image(path)
 
 
+def test_damaged_exif_does_not_spoil_the_picture(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    damaged = bytearray(exif.tobytes())
+    damaged[10:] = b"\xff" * len(damaged[10:])  # the directory points into nowhere
+    path = written(tmp_path, Image.new("RGB", (6, 4), "red"), "phone.jpg", exif=bytes(damaged))
+    assert read_image(path).shape == (4, 6, 3)
+
+
 def test_no_picture_and_no_file(tmp_path):
-    (tmp_path / "notes.jpg").write_text("not a picture")
-    with pytest.raises(ValueError, match=r"notes\.jpg: expected a complete picture"):
-        read_image(tmp_path / "notes.jpg")
+    for name, content in {"notes.jpg": b"not a picture", "empty.jpg": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            ValueError, match=rf"{name}: expected a complete picture .* got {len(content)} bytes"
+        ):
+            read_image(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"expected a picture file, found a folder"):
+        read_image(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"missing\.jpg: expected a picture file, found none"):
         read_image(tmp_path / "missing.jpg")
+
+
+def test_what_telephones_store_is_called_by_its_name():
+    head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    with pytest.raises(
+        ValueError, match=r"IMG_1\.heic: .*got HEIC, as telephones store it\. Export it as JPEG"
+    ):
+        decode_image(head + bytes(200), name="IMG_1.heic")
+
+
+def test_programs_are_never_started():
+    """Pillow would run Ghostscript on this."""
+    drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    with Image.open(io.BytesIO(drawing)) as picture:
+        assert picture.format == "EPS"
+    with pytest.raises(ValueError, match="cannot identify"):
+        decode_image(drawing)
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    path = written(tmp_path, Image.new("RGB", (5, 4)), "mine.png")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(ValueError, match=r"mine\.png: .* got an error \(Permission denied\). Check its perm"):
+        read_image(path)
+
+
+def _encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    pixels = np.random.default_rng(6).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, kind, **({"exif": exif} if kind in ("JPEG", "PNG", "TIFF") else {}))
+    return buffer.getvalue()
+
+
+ENCODED = {kind: _encoded(kind) for kind in ("JPEG", "PNG", "TIFF", "GIF", "BMP", "PPM")}
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(sorted(ENCODED)),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    kept=st.floats(0, 1),
+)
+def test_damaged_bytes_end_in_a_picture_or_in_our_own_error(kind, changes, kept):
+    data = bytearray(ENCODED[kind])
+    for place, value in changes:
+        data[int(place * (len(data) - 1))] = value
+    data = data[: max(1, round(kept * len(data)))] if kept < 0.8 else data
+    try:
+        image = decode_image(bytes(data), name="it")
+    except ValueError as error:
+        said = str(error)
+        image = None
+    assert said.startswith("it: expected a ") if image is None else image.shape[2:] == (3,)
 
 
 def test_jpeg_keeps_colours_close():

@@ -8,8 +8,10 @@ which is 0 after normalisation.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,27 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
-__all__ = ["FILL_RGB", "crop_image", "decode_image", "encode_jpeg", "read_image"]
+__all__ = [
+    "FILL_RGB",
+    "FORMATS",
+    "PICTURE_SUFFIXES",
+    "crop_image",
+    "decode_image",
+    "encode_jpeg",
+    "read_image",
+]
 
 FILL_RGB = (124, 116, 104)  # ImageNet's mean colour in grey levels
+
+# What is opened, by content, whatever a file is called. Others of Pillow's start programs (EPS runs
+# Ghostscript) or hold no photographs. MPO is how some cameras and telephones store JPEG.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm",
+    ".pgm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
+)  # fmt: skip
+_HEIC_HEAD = 12
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _FILTER_REACH = 3  # source pixels beyond the box that Pillow's bicubic filter may look at, per unit of scale
 _MAX_SUPERSAMPLING = 8
 _WIDE_BOX = 3  # a crop's side over the picture's longer side
@@ -29,33 +49,82 @@ _MAX_BOX = 20  # the same; in a wider box the picture would be a speck
 def decode_image(data: bytes, *, name: str = "picture") -> UInt8[np.ndarray, "H W 3"]:
     """The pixels of an encoded picture, turned upright, without alpha, as RGB.
 
+    Of an animation the first frame; 16-bit levels lose their lower byte, and 32-bit ones are stretched
+    from their lowest to their highest, as they have no white of their own. Colour profiles are not applied.
+
     Args:
         data: The file's content.
         name: What to call it in messages.
 
     Raises:
-        ValueError: If it is no picture, or is damaged or truncated.
+        ValueError: If it is no picture of `FORMATS`, is damaged or truncated, or has more pixels than
+            Pillow opens (179 million, unless `PIL.Image.MAX_IMAGE_PIXELS` was changed).
     """
+    return _decode(io.BytesIO(data), name=name, num_bytes=len(data))
+
+
+def _decode(file: io.BufferedIOBase, *, name: str, num_bytes: int) -> UInt8[np.ndarray, "H W 3"]:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-                upright = upright.convert("RGBA")
-                paper = Image.new("RGBA", upright.size, "white")
-                upright = Image.alpha_composite(paper, upright)
-            return np.array(_eight_bit(upright).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about large pictures (from half the limit on), untidy headers
+            with Image.open(file, formats=_known_formats()) as picture:
+                picture.load()
+                upright = _without_alpha(_eight_bit(_turned_upright(picture)))
+                return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
+    except Image.DecompressionBombError as error:
         raise ValueError(
-            f"{name}: expected a complete picture (JPEG, PNG, …), got {len(data)} bytes that cannot be read "
+            f"{name}: expected a picture of a size that fits memory ({error}). Shrink it."
+        ) from error
+    except Exception as error:  # Pillow's decoders raise many kinds for a damaged file
+        file.seek(0)
+        if _is_heic(file.read(_HEIC_HEAD)):
+            raise ValueError(
+                f"{name}: expected a picture of a format that Pillow reads, got HEIC, as telephones store "
+                "it. Export it as JPEG, or convert it (`heif-convert`, ImageMagick)."
+            ) from error
+        raise ValueError(
+            f"{name}: expected a complete picture (JPEG, PNG, …), got {num_bytes} bytes that cannot be read "
             f"({error}). Fetch the file again, or convert it to PNG or JPEG."
         ) from error
 
 
+@functools.cache
+def _known_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _is_heic(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+
+
+def _turned_upright(picture: Image.Image) -> Image.Image:
+    """As EXIF says; a picture whose EXIF data are damaged stays as it is."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # many kinds, as above
+        return picture
+
+
+def _without_alpha(picture: Image.Image) -> Image.Image:
+    """Transparent pixels over white."""
+    if picture.mode not in ("RGBA", "LA", "PA") and "transparency" not in picture.info:
+        return picture
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+
+
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """16-bit grey pictures scaled down; Pillow's own conversion would clip them to white."""
+    """Deep grey pictures with 8 bits; Pillow's own conversion would clip them to white."""
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        levels = np.asarray(picture, dtype=np.float64)
+        known = np.isfinite(levels)
+        low, high = (levels[known].min(), levels[known].max()) if known.any() else (0.0, 0.0)
+        stretched = np.where(known, levels - low, 0) * (255 / (high - low) if high > low else 0.0)
+        return Image.fromarray(stretched.round().astype(np.uint8))
     return picture
 
 
@@ -68,8 +137,16 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a picture file, found none. Check the path.")
-    return decode_image(path.read_bytes(), name=str(path))
+        found = "a folder" if path.is_dir() else "none"
+        raise FileNotFoundError(f"{path}: expected a picture file, found {found}. Check the path.")
+    try:
+        with path.open("rb") as file:
+            return _decode(file, name=str(path), num_bytes=path.stat().st_size)
+    except OSError as error:
+        raise ValueError(
+            f"{path}: expected a file that can be read, got an error ({error.strerror or error}). "
+            "Check its permissions and the disk."
+        ) from error
 
 
 def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], *, quality: int) -> bytes:
