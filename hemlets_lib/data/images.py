@@ -63,7 +63,7 @@ def decode_image(data: bytes, *, name: str = "picture") -> UInt8[np.ndarray, "H 
     return _decode(io.BytesIO(data), name=name, num_bytes=len(data))
 
 
-def _decode(file: io.BufferedIOBase, *, name: str, num_bytes: int) -> UInt8[np.ndarray, "H W 3"]:
+def _decode(file: io.BytesIO | io.BufferedReader, *, name: str, num_bytes: int) -> UInt8[np.ndarray, "H W 3"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about large pictures (from half the limit on), untidy headers
