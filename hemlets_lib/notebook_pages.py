@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from hemlets_lib.pages import html_page
+
 __all__ = ["first_figure", "network_references", "notebook_title", "run_index", "to_html"]
 
 _TEMPLATE = """
@@ -323,57 +325,26 @@ def run_index(run: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> str
             return f'<div class="card">{inner}</div>'
         return f'<a class="card" href="{escape(entry["page"])}">{inner}</a>'
 
-    return _INDEX.format(
-        title=escape(f"HEMlets · {run['id']}"),
-        summary=escape(run["summary"]),
-        origin=escape(run["origin"]),
-        cards="\n".join(card(entry) for entry in cards),
+    title = f"HEMlets · {run['id']}"
+    body = (
+        f"<header>\n<h1>{escape(title)}</h1>\n<p>{escape(run['summary'])}</p>\n"
+        f"<p>{escape(run['origin'])}</p>\n</header>\n"
+        f'<div class="cards">\n{"".join(map(card, cards))}\n</div>'
     )
+    return html_page(title, body, style=_CARDS_STYLE)
 
 
-_INDEX = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark;
-  --ink: #1b1f24; --paper: #f6f7f9; --card: #fff; --soft: #5d6673; --line: #dfe3e8; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e8eaed; --paper: #15181c; --card: #1f2328; --soft: #9aa4b1; --line: #343a42; }}
-}}
-body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }}
-main {{ max-width: 1080px; margin: 0 auto; padding: 2.5rem 1.5rem; }}
-h1 {{ font-size: 1.5rem; margin: 0 0 .25rem; }}
-header p {{ margin: 0 0 .25rem; color: var(--soft); }}
-.cards {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr));
-  gap: 1.25rem; margin-top: 2rem; }}
-.card {{ display: block; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  overflow: hidden; color: inherit; text-decoration: none; }}
-a.card:hover, a.card:focus {{ border-color: #0072b2; box-shadow: 0 2px 12px rgb(0 0 0 / 12%); }}
-.card img, .blank {{ display: block; width: 100%; aspect-ratio: 16 / 9; background: #fff;
-  object-fit: cover; object-position: left top; }}
-.blank {{ background: var(--line); opacity: .4; }}
-.text {{ padding: .9rem 1.1rem 1.1rem; border-top: 1px solid var(--line); }}
-h2 {{ font-size: 1.05rem; margin: 0 0 .35rem; }}
-.text p {{ margin: 0; color: var(--soft); font-size: .92rem; }}
-.text .note {{ margin-top: .4rem; overflow-wrap: anywhere; }}
-.status {{ display: inline-block; padding: 0 .5rem; border-radius: 6px; color: #fff; background: #b3401a; }}
-.status.ok {{ background: #00684c; }}
-</style>
-</head>
-<body>
-<main>
-<header>
-<h1>{title}</h1>
-<p>{summary}</p>
-<p>{origin}</p>
-</header>
-<div class="cards">
-{cards}
-</div>
-</main>
-</body>
-</html>
+_CARDS_STYLE = """.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr));
+  gap: 1.25rem; margin-top: 2rem; }
+.card { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  overflow: hidden; color: inherit; text-decoration: none; }
+a.card:hover, a.card:focus { border-color: #0072b2; box-shadow: 0 2px 12px rgb(0 0 0 / 12%); }
+.card img, .blank { display: block; width: 100%; aspect-ratio: 16 / 9; background: #fff;
+  object-fit: cover; object-position: left top; }
+.blank { background: var(--line); opacity: .4; }
+.text { padding: .9rem 1.1rem 1.1rem; border-top: 1px solid var(--line); }
+.text p { margin: 0; color: var(--soft); font-size: .92rem; }
+.text .note { margin-top: .4rem; overflow-wrap: anywhere; }
+.status { display: inline-block; padding: 0 .5rem; border-radius: 6px; color: #fff; background: #b3401a; }
+.status.ok { background: #00684c; }
 """

@@ -4,9 +4,9 @@
     predict(model, "person.jpg").joints_px
     predict(model, [Picture("party.jpg", box=(410, 230, 380))], flip_test=True)
 
-There is no detector here: a picture goes in as it is when it shows one person who fills it, and otherwise
-with a square box. The network sees (x, y) as places in the crop and depth in millimetres about the root
-joint. To make millimetres of (x, y) takes the person's distance, which is, in this order,
+There is no detector here (`people` has one): a picture goes in as it is when it shows one person who fills
+it, and otherwise with a square box. The network sees (x, y) as places in the crop and depth in millimetres
+about the root joint. To make millimetres of (x, y) takes the person's distance, which is, in this order,
 
     "known"               told, or taken from a sample's own labels, as the benchmarks' protocols do;
     "bones"               with a camera: at which the bones have the lengths they should have;
@@ -45,7 +45,16 @@ from hemlets_lib.model import HEMletsNet, HEMletsOutput
 from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.triplets import DecodedTriplets, decode_triplets
 
-__all__ = ["Picture", "Prediction", "Sources", "evaluating", "infer", "mirror_output", "predict"]
+__all__ = [
+    "Picture",
+    "Prediction",
+    "Sources",
+    "evaluating",
+    "infer",
+    "mirror_output",
+    "picture_pixels",
+    "predict",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,7 +281,7 @@ def _prepare(
             labelled_mm = float(source.joints_cam_mm[skeleton.root, 2])
             depth_mm = labelled_mm if math.isfinite(labelled_mm) else None
         return resized.image, _Origin(resized.affine.double(), source.camera, depth_mm)
-    image = _pixels(source.image if isinstance(source, Picture) else source, name)
+    image = picture_pixels(source.image if isinstance(source, Picture) else source, name)
     picture = source if isinstance(source, Picture) else Picture(image)
     height, width = image.shape[:2]
     x, y, side = picture.box or ((width - 1) / 2, (height - 1) / 2, max(height, width))
@@ -285,7 +294,17 @@ def _prepare(
     return crop, _Origin(affine, picture.camera, picture.root_depth_mm)
 
 
-def _pixels(image: Any, name: str) -> UInt8[np.ndarray, "H W 3"]:
+def picture_pixels(image: Any, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture's pixels: those of a file, or an array that is checked.
+
+    Args:
+        image: A path, or (H, W, 3) uint8 RGB.
+        name: What messages call it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no picture, or an array of another kind; says how to turn it into one.
+    """
     if isinstance(image, str | Path):
         return read_image(image)
     expected = f"`{name}` must be a path or an (H, W, 3) uint8 RGB array, got"

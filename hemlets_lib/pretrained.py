@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
-__all__ = ["from_official", "load_imagenet_backbone", "official_key"]
+__all__ = ["from_official", "load_imagenet_backbone", "official_key", "torchvision_state"]
 
 # Our stages and the authors'. `FBI` (forward or backward information) is their earlier name for HEMlets.
 OFFICIAL_PREFIXES = MappingProxyType(
@@ -49,23 +49,40 @@ def load_imagenet_backbone(backbone: nn.Module, name: str, *, allow_missing: boo
         raise ValueError(
             "`name`: backbone 'tiny' has no ImageNet weights; expected 'resnet50' or 'resnet18'."
         )
-    weights = get_model_weights(name)["IMAGENET1K_V1"]
     try:
-        state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        problem = (
-            f"ImageNet weights for backbone {name!r} could not be loaded ({error}). "
-            f"Tried {torch.hub.get_dir()}/checkpoints, then {weights.url}. "
-            f"To work offline, put {weights.url.rpartition('/')[2]} into that folder."
+        state = torchvision_state(
+            get_model_weights(name)["IMAGENET1K_V1"], f"ImageNet weights for backbone {name!r}"
         )
+    except RuntimeError as error:
         if not allow_missing:
-            raise RuntimeError(
-                f"{problem} Or pass allow_missing=True to train from random weights."
-            ) from error
-        warnings.warn(f"{problem} The backbone keeps its random weights.", stacklevel=2)
+            raise RuntimeError(f"{error} Or pass allow_missing=True to train from random weights.") from error
+        warnings.warn(f"{error} The backbone keeps its random weights.", stacklevel=2)
         return False
     backbone.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
     return True
+
+
+def torchvision_state(weights: Any, what: str, *, progress: bool = False) -> dict[str, Tensor]:
+    """Weights that torchvision offers, from torch's cache or by download; unpickled as tensors only.
+
+    Args:
+        weights: An entry of one of torchvision's `…_Weights`.
+        what: What messages call them.
+        progress: Draw a bar while downloading.
+
+    Raises:
+        RuntimeError: If the file is neither in the cache nor can be downloaded; says where to put it.
+    """
+    try:
+        return weights.get_state_dict(
+            progress=progress, check_hash=True, map_location="cpu", weights_only=True
+        )
+    except Exception as error:  # no network: OSError; a damaged file: UnpicklingError, KeyError, …
+        raise RuntimeError(
+            f"{what} could not be loaded ({type(error).__name__}: {error}). "
+            f"Tried {torch.hub.get_dir()}/checkpoints, then {weights.url}. "
+            f"To work offline, put {weights.url.rpartition('/')[2]} into that folder."
+        ) from error
 
 
 def official_key(name: str) -> str:

@@ -15,17 +15,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "heap", "ledger", "results", "skeleton"),
+    ("console", "heap", "ledger", "pages", "results", "skeleton"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting"),
     ("model", "pretrained", "losses", "metrics", "protocols", "scores", "augment", "targets", "data"),
-    ("checkpoint", "recipes", "tensor_files"),
-    ("train", "run_folder", "run_state", "watchers", "evaluate", "prediction"),
+    ("checkpoint", "recipes", "tensor_files", "weights"),
+    ("train", "run_folder", "run_state", "watchers", "evaluate", "prediction", "people", "predict_files"),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-GROUND = {"console", "ledger", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
+GROUND = {"console", "ledger", "pages", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {
     "viz": GROUND,
