@@ -1,4 +1,4 @@
-"""Poses in space: a static picture from several sides, and a plotly widget to turn around.
+"""Poses in space: a static picture from several sides, and plotly figures to turn around.
 
 `show_pose_3d` displays both at once: JupyterLab shows the widget, and pages without a kernel (GitHub,
 HTML) the picture with its alt text.
@@ -36,13 +36,17 @@ from hemlets_lib.viz import (
 )
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
     from plotly.graph_objects import FigureWidget
 
 __all__ = [
     "compare_pose_figure",
     "draw_pose_3d",
+    "motion_plot",
     "overview_figure",
+    "plotly_script",
     "pose_3d_figure",
+    "pose_plot",
     "pose_widget",
     "show_pose_3d",
 ]
@@ -199,10 +203,10 @@ def overview_figure(
     return figure
 
 
-def pose_widget(
+def pose_plot(
     poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
-) -> FigureWidget:
-    """Poses as a plotly widget to turn with the mouse; hovering names the joint.
+) -> PlotlyFigure:
+    """Poses as a plotly figure to turn with the mouse; hovering names the joint.
 
     Args:
         poses: Name → (J, 3) in camera axes, millimetres.
@@ -217,35 +221,97 @@ def pose_widget(
     for (name, pose), (colour, _, dash) in zip(placed.items(), POSE_STYLES, strict=False):
         sides = SIDE_COLOURS if len(placed) == 1 else {"": colour}
         for side, tint in sides.items():
-            path: list[Any] = []
-            for parent, child in edges_between(skeleton, shown):
-                if not side or side_of(skeleton.joint_names[child]) == side:
-                    path += [parent, child, None]  # None lifts the pen
-            x, y, z = ([None if j is None else float(pose[j, axis]) for j in path] for axis in range(3))
+            path = _pen_path(skeleton, shown, side)
             labels = [joint.replace("_", " ") for joint in skeleton.joint_names]
             names = ["" if j is None else labels[j] for j in path]
             traces.append(
                 go.Scatter3d(
-                    x=x, y=y, z=z, mode="lines+markers", name=f"{name} {side}".strip(), text=names,
+                    **_along(path, pose), mode="lines+markers", name=f"{name} {side}".strip(), text=names,
                     hovertemplate="%{text}: right %{x:.0f}, away %{y:.0f}, up %{z:.0f} mm<extra></extra>",
                     line={"color": tint, "width": 6, "dash": dash}, marker={"size": 3, "color": tint},
                 )
             )  # fmt: skip
+    return go.Figure(data=traces, layout=_space_layout(centre, reach))
+
+
+def motion_plot(frames_mm: Mapping[str, Numbers], skeleton: Skeleton, *, name: str = "pose") -> PlotlyFigure:
+    """One person's poses over time as a plotly figure with a frame for each; space stays as it is.
+
+    Args:
+        frames_mm: Frame's name → (J, 3) in camera axes, millimetres; all NaN where nobody is there.
+        skeleton: Supplies bones.
+        name: The person's.
+
+    Raises:
+        ValueError: If there are no frames, or nobody is in any.
+    """
+    import plotly.graph_objects as go
+
+    there = {frame: pose for frame, pose in frames_mm.items() if np.isfinite(as_array(pose)).all()}
+    if not there:
+        raise ValueError(f"`frames_mm` must hold a pose in one frame at least, got {len(frames_mm)} frames.")
+    first = next(iter(there.values()))
+    figure = pose_plot({name: first}, skeleton)
+    figure.update_layout(_space_layout(*_extent(_plot_space(there), np.ones(skeleton.num_joints, bool))))
+    paths = [_pen_path(skeleton, np.ones(skeleton.num_joints, bool), side) for side in SIDE_COLOURS]
+    placed = {frame: pose.round(1) for frame, pose in _plot_space(frames_mm).items()}  # for smaller pages
+    figure.frames = [
+        go.Frame(
+            name=frame,
+            data=[go.Scatter3d(**_along(path if frame in there else [], pose)) for path in paths],
+        )
+        for frame, pose in placed.items()
+    ]
+    return figure
+
+
+def _pen_path(skeleton: Skeleton, shown: np.ndarray, side: str) -> list[int | None]:
+    """The joints along all bones of a side (of all, where it is empty); None lifts the pen."""
+    path: list[int | None] = []
+    for parent, child in edges_between(skeleton, shown):
+        if not side or side_of(skeleton.joint_names[child]) == side:
+            path += [parent, child, None]
+    return path
+
+
+def _along(path: list[int | None], pose: np.ndarray) -> dict[str, list[float | None]]:
+    """Where a pen goes."""
+    return {
+        letter: [None if j is None else float(pose[j, axis]) for j in path]
+        for axis, letter in enumerate("xyz")
+    }
+
+
+def _space_layout(centre: np.ndarray, reach: float) -> dict[str, Any]:
     axis: dict[str, Any] = {"gridcolor": "#cccccc", "zerolinecolor": "#cccccc", "nticks": 5}
     axis |= {"showbackground": False, "showspikes": False}
-    ranges = [[middle - reach, middle + reach] for middle in centre]
     titles = ("right (mm)", "away (mm)", "up (mm)")
     scene = {
-        f"{letter}axis": {**axis, "range": span, "title": {"text": title}}
-        for letter, span, title in zip("xyz", ranges, titles, strict=True)
+        f"{letter}axis": {**axis, "range": [middle - reach, middle + reach], "title": {"text": title}}
+        for letter, middle, title in zip("xyz", centre.tolist(), titles, strict=True)
     }
     view = {"eye": {"x": 0.45, "y": -2.1, "z": 0.4}, "center": {"x": 0, "y": 0, "z": -0.08}}
-    layout = go.Layout(
-        scene={**scene, "aspectmode": "cube", "camera": view},
-        width=860, height=460, margin={"l": 0, "r": 0, "t": 30, "b": 0}, template="plotly_white",
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-    )  # fmt: skip
-    return go.FigureWidget(data=traces, layout=layout)
+    return {
+        "scene": {**scene, "aspectmode": "cube", "camera": view},
+        "width": 860, "height": 460, "margin": {"l": 0, "r": 0, "t": 30, "b": 0}, "template": "plotly_white",
+        "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
+    }  # fmt: skip
+
+
+def pose_widget(
+    poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
+) -> FigureWidget:
+    """`pose_plot` as a widget, for notebooks with a kernel. The arguments are its."""
+    import plotly.graph_objects as go
+
+    return go.FigureWidget(pose_plot(poses, skeleton, valid=valid))
+
+
+def plotly_script() -> str:
+    """The JavaScript that draws plotly's figures, for pages that open without a network; 5 MB."""
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
 
 
 def show_pose_3d(

@@ -6,7 +6,15 @@ import torch
 
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.viz import SIDE_COLOURS, png_bytes
-from hemlets_lib.viz_3d import compare_pose_figure, pose_3d_figure, pose_widget, show_pose_3d
+from hemlets_lib.viz_3d import (
+    compare_pose_figure,
+    motion_plot,
+    plotly_script,
+    pose_3d_figure,
+    pose_plot,
+    pose_widget,
+    show_pose_3d,
+)
 
 
 @pytest.fixture
@@ -48,6 +56,38 @@ def test_a_single_pose_is_coloured_by_side(pose):
     assert [trace.line.color for trace in widget.data] == list(SIDE_COLOURS.values())
 
 
+def test_the_plot_without_a_kernel_is_the_widgets(pose):
+    plot, widget = pose_plot({"pose": pose}, HEMLETS18), pose_widget({"pose": pose}, HEMLETS18)
+    assert plot.layout.scene.xaxis.range == widget.layout.scene.xaxis.range
+    for ours, theirs in zip(plot.data, widget.data, strict=True):
+        assert ours.x == theirs.x and ours.name == theirs.name
+
+
+def test_motion_has_a_frame_for_each_pose_in_one_space(pose):
+    """The pose walks 2 m to the right, and is gone in between; axes hold all of it."""
+    walked = pose + torch.tensor([2000.0, 0, 0])
+    nobody = torch.full((18, 3), torch.nan)
+    plot = motion_plot({"0": pose, "5": nobody, "10": walked}, HEMLETS18)
+    assert [frame.name for frame in plot.frames] == ["0", "5", "10"]
+    start, gone, end = plot.frames
+    assert len(start.data) == len(plot.data) == len(SIDE_COLOURS)
+    for trace, first, last in zip(plot.data, start.data, end.data, strict=True):
+        assert [x for x in first.x if x is not None] == pytest.approx(
+            [x for x in trace.x if x is not None], abs=0.06
+        )
+        assert [b - a for a, b in zip(first.x, last.x, strict=True) if a is not None] == pytest.approx(
+            [2000] * sum(x is not None for x in first.x), abs=0.2
+        )
+    assert all(not trace.x for trace in gone.data)
+    low, high = plot.layout.scene.xaxis.range
+    assert low < pose[:, 0].min() and high > walked[:, 0].max()
+    assert high - low == pytest.approx(plot.layout.scene.zaxis.range[1] - plot.layout.scene.zaxis.range[0])
+
+
+def test_the_script_is_plotlys():
+    assert "plotly.js v" in plotly_script()[:200]
+
+
 def test_show_3d_carries_a_picture_for_pages_without_a_kernel(monkeypatch, pose):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
@@ -59,6 +99,8 @@ def test_show_3d_carries_a_picture_for_pages_without_a_kernel(monkeypatch, pose)
 
 
 def test_messages(pose):
+    with pytest.raises(ValueError, match=r"must hold a pose in one frame at least, got 1 frames"):
+        motion_plot({"0": torch.full((18, 3), torch.nan)}, HEMLETS18)
     with pytest.raises(ValueError, match="one to 4 poses, got 0"):
         pose_3d_figure({}, HEMLETS18)
     with pytest.raises(ValueError, match=r"`poses\['short'\]` must have 18 joints.* got 17"):
