@@ -24,7 +24,7 @@ import torch
 from hemlets_lib.data.images import encode_jpeg
 from hemlets_lib.data.motion import SUBJECTS
 from hemlets_lib.data.render import backdrop, render_person
-from hemlets_lib.data.shards.dataset import JPEG_QUALITY
+from hemlets_lib.data.shards.build import JPEG_QUALITY
 from hemlets_lib.data.synthetic import SyntheticDataset
 from hemlets_lib.results import provenance, write_json
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from hemlets_lib.data.sample import Meta, Sample, collate, label_sample
+from hemlets_lib.data.sample import Meta, Sample, UnreadableSample, collate, label_sample
 from hemlets_lib.data.shards import ShardDataset, build_shards, verify_shards
 from hemlets_lib.data.shards.manifest import read_manifest
+from hemlets_lib.data.synthetic import SyntheticDataset
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import Skeleton
 
@@ -331,3 +332,49 @@ def test_a_damaged_picture_names_its_sample(tmp_path):
     record["image"]["bytes"] = record["image"]["bytes"][:40]
     with pytest.raises(ValueError, match="sample 3: expected a complete picture"):
         sample_from_record(record, name="sample 3")
+
+
+class PartlyUnreadable:
+    """Eleven samples; those whose number is in `bad` cannot be had."""
+
+    def __init__(self, source, bad):
+        self.source, self.bad = source, bad
+
+    @property
+    def config(self):
+        return {"kind": "partly unreadable"}
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, index):
+        if index in self.bad:
+            raise UnreadableSample(f"picture {index}: damaged")
+        return self.source[index]
+
+
+def test_samples_that_cannot_be_read_are_left_out_and_listed(tmp_path):
+    source = PartlyUnreadable(SyntheticDataset(11, size=32), {0, 4, 5, 6, 7})
+    manifest = build_shards(tmp_path / "out", source, rows_per_shard=4, workers=0, show_progress=False)
+    assert [line["rows"] for line in manifest["shards"]] == [3, 0, 3]
+    assert manifest["shards"][1]["skipped"] == [f"picture {index}: damaged" for index in (4, 5, 6, 7)]
+    assert manifest["complete"] and verify_shards(tmp_path / "out").ok
+    shards = ShardDataset(tmp_path / "out")
+    assert [meta.sample_id for meta in shards.metas()] == [
+        source.source[index].meta.sample_id for index in (1, 2, 3, 8, 9, 10)
+    ]
+
+
+def test_resuming_keeps_shards_with_unreadable_samples(tmp_path):
+    source = PartlyUnreadable(SyntheticDataset(11, size=32), {1})
+    build_shards(tmp_path / "out", source, rows_per_shard=4, workers=0, show_progress=False)
+    before = (tmp_path / "out" / "shard-00000.arrow").stat().st_mtime_ns
+    build_shards(tmp_path / "out", source, rows_per_shard=4, workers=0, show_progress=False)
+    assert (tmp_path / "out" / "shard-00000.arrow").stat().st_mtime_ns == before
+
+
+def test_a_source_without_a_readable_sample_is_refused(tmp_path):
+    source = PartlyUnreadable(SyntheticDataset(11, size=32), set(range(11)))
+    with pytest.raises(ValueError, match=r"at least one sample that can be read, got 11 of which none"):
+        build_shards(tmp_path / "out", source, workers=0, show_progress=False)
+    assert not (tmp_path / "out").exists()

@@ -21,14 +21,8 @@ from torch import Tensor
 from hemlets_lib.data.images import decode_image
 from hemlets_lib.data.photos import Photo, PhotoError, read_photos
 from hemlets_lib.data.sample import Meta, Sample, make_sample, resize_sample
-from hemlets_lib.data.shards.dataset import (
-    JPEG_QUALITY,
-    ShardCheck,
-    ShardDataset,
-    build_shards,
-    refuse_strangers,
-    verify_shards,
-)
+from hemlets_lib.data.shards.build import JPEG_QUALITY, build_shards, refuse_strangers
+from hemlets_lib.data.shards.dataset import ShardCheck, ShardDataset, verify_shards
 from hemlets_lib.data.shards.manifest import LOCK_NAME, MANIFEST_NAME, locked, read_manifest
 from hemlets_lib.data.shards.records import image_encoding, sample_to_record
 from hemlets_lib.geometry import Camera

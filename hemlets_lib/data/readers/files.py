@@ -112,6 +112,9 @@ def read_mat(path: Path, *names: str) -> dict[str, Any]:
         path: The file.
         names: The variables that must be there.
 
+    Returns:
+        The variables, by name.
+
     Raises:
         DownloadError: If it is missing or damaged, of version 7.3 (which `open_h5` reads), or lacks one.
     """
@@ -139,6 +142,9 @@ def read_npz(path: Path, *names: str, plain_objects: bool = False) -> dict[str, 
         path: The file.
         names: The arrays that must be there.
         plain_objects: Also accept arrays of Python objects, as long as they are plain data.
+
+    Returns:
+        The arrays, by name.
 
     Raises:
         DownloadError: If it is missing or damaged, lacks an array, or holds anything but numbers and text.
@@ -202,8 +208,8 @@ class _PlainUnpickler(pickle.Unpickler):
         if module in ("_codecs",) and name == "encode":
             return _encode
         raise DownloadError(
-            f"{self._where}: expected plain data, got a pickle that asks for {module}.{name}. It was not run; "
-            "do not trust the file."
+            f"{self._where}: expected plain data, got a pickle that asks for {module}.{name}. "
+            "It was not run; do not trust the file."
         )
 
     def persistent_load(self, pid: Any) -> NoReturn:

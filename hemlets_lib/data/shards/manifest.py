@@ -1,7 +1,8 @@
 """The manifest of a folder of shards: what is in it, what made it, and whether it is whole.
 
 `manifest.json` holds the configuration (its `identity`), versions, and each shard's name, rows, bytes and
-SHA-256. It is replaced as a whole, so a killed build leaves the previous one, never half of one.
+SHA-256, with the samples that could not be read and why. It is replaced as a whole, so a killed build leaves
+the previous one, never half of one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "locked",
     "read_manifest",
     "sha256",
+    "span_length",
     "write_manifest",
 ]
 
@@ -44,6 +46,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def span_length(line: Mapping[str, Any]) -> int:
+    """How many of the source's samples a shard stands for: its rows, and those that could not be read."""
+    return line["rows"] + len(line.get("skipped", ()))
+
+
 def write_manifest(
     root: Path,
     *,
@@ -57,8 +64,8 @@ def write_manifest(
     Args:
         root: The folder.
         identity: All that determines the samples; JSON.
-        num_rows: How many samples the build is for.
-        shards: Name, rows, bytes and sha256 of each finished shard.
+        num_rows: How many samples the build is for, those that cannot be read among them.
+        shards: Name, rows, bytes and sha256 of each finished shard, and `skipped` where there are any.
         complete: Whether these are all.
 
     Returns:
@@ -131,9 +138,12 @@ def _problem(manifest: Mapping[str, Any]) -> str:
             return f"expected `name`, `rows`, `bytes` and `sha256` of shard {number}, got {got}"
         if not _SHARD_NAME.fullmatch(line["name"]):
             return f"expected shard names such as shard-{number:05d}.arrow, got {line['name']!r}"
+        skipped = line.get("skipped", [])
+        if not isinstance(skipped, list) or not all(isinstance(reason, str) for reason in skipped):
+            return f"expected `skipped` of shard {number} to be a list of texts, got {skipped!r}"
     if len({line["name"] for line in shards}) < len(shards):
         return "expected every shard once, got one twice"
-    rows = sum(line["rows"] for line in shards)
+    rows = sum(span_length(line) for line in shards)
     if type(num_rows) is not int or num_rows < 1:
         return f"expected `num_rows` to be 1 or more, got {num_rows!r}"
     if manifest["complete"] and rows != num_rows:
