@@ -98,6 +98,20 @@ def test_without_the_root_no_depth_is_known(picture, camera, joints_cam_mm):
     assert sample.part_states.tolist() == [UNKNOWN, 0]  # the lower leg needs no root
 
 
+def test_poses_about_the_root_give_depths_and_states_but_no_place(picture, joints_cam_mm):
+    joints_px = torch.tensor([[60.0, 20.0], [torch.nan, torch.nan], [70.0, 80.0]])
+    about_hip = joints_cam_mm - joints_cam_mm[0]
+    sample = sample_of(picture, joints_px=joints_px, joints_root_rel_mm=about_hip)
+    assert sample.joints_cam_mm is None
+    assert sample.depth_valid.all() and sample.part_states.tolist() == [1, 0]
+    torch.testing.assert_close(sample.joints_crop[:, 2], torch.tensor([0.0, -0.15, -0.15]))
+    assert sample.joint_valid.tolist() == [True, False, True]
+    with pytest.raises(ValueError, match="expected `joints_cam_mm` or `joints_root_rel_mm`, got both"):
+        sample_of(picture, joints_px=joints_px, joints_cam_mm=joints_cam_mm, joints_root_rel_mm=about_hip)
+    with pytest.raises(ValueError, match="`joints_root_rel_mm` must have 3 joints"):
+        sample_of(picture, joints_px=joints_px, joints_root_rel_mm=about_hip[:2])
+
+
 def test_joints_box_by_hand():
     joints_px = torch.tensor([[10.0, 0.0], [30.0, 80.0], [torch.nan, 5.0]])
     centre, side = joints_box(joints_px, margin=1.5)

@@ -204,6 +204,7 @@ def label_sample(
     skeleton: Skeleton = HEMLETS18,
     joints_px: Float[Tensor, "J 2"] | None = None,
     joints_cam_mm: Float[Tensor, "J 3"] | None = None,
+    joints_root_rel_mm: Float[Tensor, "J 3"] | None = None,
     camera: Camera | None = None,
     states: Int[Tensor, "K"] | None = None,
 ) -> Sample:
@@ -216,12 +217,19 @@ def label_sample(
         skeleton: The joints' order, and the parts.
         joints_px: Joints in the picture, NaN where unlabelled; projected by `camera` where left out.
         joints_cam_mm: Joints in camera space, NaN where unknown.
+        joints_root_rel_mm: Instead, where a data set does not say how far away the person is: the same less
+            the root joint. It gives depths and states, and no `joints_cam_mm`.
         camera: The picture's camera, where it is known.
-        states: Depth order of the parts where people labelled it; from `joints_cam_mm` where left out.
+        states: Depth order of the parts where people labelled it; from the 3D joints where left out.
 
     Raises:
         ValueError: If joints are of another skeleton, or neither given nor to be had by projection.
     """
+    if joints_cam_mm is not None and joints_root_rel_mm is not None:
+        raise ValueError(
+            f"sample {meta.sample_id!r}: expected `joints_cam_mm` or `joints_root_rel_mm`, got both. Leave "
+            "the second out."
+        )
     if joints_px is None:
         if joints_cam_mm is None or camera is None:
             missing = "`joints_cam_mm`" if joints_cam_mm is None else "`camera`"
@@ -234,20 +242,21 @@ def label_sample(
     joint_valid = joints_px.isfinite().all(-1)
     planar = px_to_crop(apply_affine(affine.double(), joints_px.double()), image.shape[0])
     planar = torch.where(joint_valid[:, None], planar, 0)
-    if joints_cam_mm is None:
+    pose_mm = joints_root_rel_mm if joints_cam_mm is None else joints_cam_mm
+    if pose_mm is None:
         depth_valid = torch.zeros(skeleton.num_joints, dtype=torch.bool)
         depth = planar.new_zeros(skeleton.num_joints)
     else:
-        skeleton.check_joints(joints_cam_mm, "joints_cam_mm")
-        depth_mm = joints_cam_mm[:, 2].double()
+        skeleton.check_joints(pose_mm, "joints_root_rel_mm" if joints_cam_mm is None else "joints_cam_mm")
+        depth_mm = pose_mm[:, 2].double()
         depth = (depth_mm - depth_mm[skeleton.root]) / DEPTH_RANGE_MM  # all NaN where the root is unknown
         depth_valid = depth.isfinite()
         depth = torch.where(depth_valid, depth, 0)
     if states is None:
-        if joints_cam_mm is None:
+        if pose_mm is None:
             states = torch.full((skeleton.num_parts,), UNKNOWN)
         else:
-            states = part_states(joints_cam_mm.double(), skeleton, variant="hemlets")
+            states = part_states(pose_mm.double(), skeleton, variant="hemlets")
     return Sample(
         image=image,
         joints_crop=torch.cat([planar, depth[:, None]], -1).float(),
@@ -271,6 +280,7 @@ def make_sample(
     skeleton: Skeleton = HEMLETS18,
     joints_px: Float[Tensor, "J 2"] | None = None,
     joints_cam_mm: Float[Tensor, "J 3"] | None = None,
+    joints_root_rel_mm: Float[Tensor, "J 3"] | None = None,
     camera: Camera | None = None,
     states: Int[Tensor, "K"] | None = None,
 ) -> Sample:
@@ -290,7 +300,7 @@ def make_sample(
     return label_sample(
         crop_image(picture, affine.numpy(), size),
         affine=affine, meta=meta, skeleton=skeleton, joints_px=joints_px, joints_cam_mm=joints_cam_mm,
-        camera=camera, states=states,
+        joints_root_rel_mm=joints_root_rel_mm, camera=camera, states=states,
     )  # fmt: skip
 
 

@@ -35,11 +35,14 @@ from hemlets_lib.data.sample import (
     joints_box,
     label_sample,
     make_sample,
+    resize_sample,
 )
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import HEMLETS18
 
 __all__ = ["Finding", "Reader", "Skipped", "Take"]
+
+_LABELS = ("joints_px", "joints_cam_mm", "joints_root_rel_mm", "states")  # a frame's, for `label_sample`
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Take:
         frames: Each frame's number in the recording, from 0.
         joints_px: In the whole picture, NaN where unlabelled; None: projected by `camera`.
         joints_cam_mm: Camera space, NaN where unknown; None where the set has no 3D.
+        joints_root_rel_mm: Instead, where nobody knows how far away the person is: the same less the root.
         camera: Of the whole picture, where it is known.
         states: Depth order of the parts where people labelled it, `UNKNOWN` elsewhere; None: from 3D.
         boxes_px: The data set's own square boxes (x, y of the middle, side); None: about the joints.
@@ -98,11 +102,12 @@ class Take:
     states: Int[np.ndarray, "F 14"] | None = None
     boxes_px: Float[np.ndarray, "F 3"] | None = None
     affines: Float[np.ndarray, "F 2 3"] | None = None
+    joints_root_rel_mm: Float[np.ndarray, "F 18 3"] | None = None
 
     def __post_init__(self) -> None:
         lengths = {
             name: len(value)
-            for name in ("frames", "pictures", "joints_px", "joints_cam_mm", "states", "boxes_px", "affines")
+            for name in ("frames", "pictures", *_LABELS, "boxes_px", "affines")
             if (value := getattr(self, name)) is not None
         }
         if len(set(lengths.values())) != 1:
@@ -133,17 +138,15 @@ class Take:
         number = int(self.frames[place])
         meta = replace(self.meta, frame=number, sample_id=f"{self.name}/{self.pictures.name(place)}")
         labels: dict[str, Any] = {
-            "joints_px": None if self.joints_px is None else torch.from_numpy(self.joints_px[place]),
-            "joints_cam_mm": None
-            if self.joints_cam_mm is None
-            else torch.from_numpy(self.joints_cam_mm[place]),
-            "states": None if self.states is None else torch.from_numpy(self.states[place]),
+            name: None if (values := getattr(self, name)) is None else torch.from_numpy(values[place])
+            for name in _LABELS
         }
         try:
             picture = self.pictures.read(place)
             if self.affines is not None:
                 affine = torch.from_numpy(self.affines[place])
-                return label_sample(picture, affine=affine, meta=meta, camera=self.camera, **labels)
+                cropped = label_sample(picture, affine=affine, meta=meta, camera=self.camera, **labels)
+                return resize_sample(cropped, size)
             centre, side = self._box(place, labels["joints_px"], labels["joints_cam_mm"])
             return make_sample(
                 picture,
