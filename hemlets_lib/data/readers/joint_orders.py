@@ -1,0 +1,44 @@
+"""Joint orders of data sets, under this project's names, for `Skeleton.remap`.
+
+What a data set calls a joint stands in a comment where the name is another. A tree is given where a
+skeleton must have one; only names matter to the readers.
+"""
+
+from __future__ import annotations
+
+from hemlets_lib.skeleton import HEMLETS_PARTS, Skeleton
+
+__all__ = ["LSP14", "ORDINAL_POSE15"]
+
+_RIGHT_LEG = ("right_hip", "right_knee", "right_ankle")
+_LEFT_LEG = ("left_hip", "left_knee", "left_ankle")
+_RIGHT_ARM = ("right_shoulder", "right_elbow", "right_wrist")
+_LEFT_ARM = ("left_shoulder", "left_elbow", "left_wrist")
+
+
+def _chains(*chains: tuple[str, ...]) -> dict[str, str]:
+    """Parents of joints, from chains that each begin with a joint and go outwards."""
+    return {child: parent for chain in chains for parent, child in zip(chain, chain[1:], strict=False)}
+
+
+# Leeds Sports Pose, its extension, and the LSP half of the ordinal labels. Its head top is our head; it has
+# no pelvis, so hips hang on the neck. Source: README of the data set.
+LSP14 = Skeleton(
+    name="lsp14",
+    joint_names=(*_RIGHT_LEG[::-1], *_LEFT_LEG, *_RIGHT_ARM[::-1], *_LEFT_ARM, "neck", "head"),
+    parent_names=_chains(
+        *(("neck", *limb) for limb in (_RIGHT_LEG, _LEFT_LEG, _RIGHT_ARM, _LEFT_ARM)), ("neck", "head")
+    ),
+)
+
+# `mSkeleton15` of KaiHangYang/ordinal_pose (utils/defs/skeleton.py): root, legs, spine, head, arms. Its spine
+# is where the neck begins. Its 14 bones are the parts of HEMLETS18, in that order.
+ORDINAL_POSE15 = Skeleton(
+    name="ordinal_pose15",
+    joint_names=("pelvis", *_RIGHT_LEG, *_LEFT_LEG, "neck", "head", *_RIGHT_ARM, *_LEFT_ARM),
+    parent_names=_chains(
+        ("pelvis", *_RIGHT_LEG), ("pelvis", *_LEFT_LEG), ("pelvis", "neck", "head"),
+        ("neck", *_RIGHT_ARM), ("neck", *_LEFT_ARM),
+    ),
+    part_names=HEMLETS_PARTS,
+)  # fmt: skip
