@@ -6,6 +6,8 @@ skeleton must have one; only names matter to the readers.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hemlets_lib.skeleton import HEMLETS_PARTS, Skeleton
 
 __all__ = ["LSP14", "ORDINAL_POSE15"]
@@ -18,7 +20,7 @@ _LEFT_ARM = ("left_shoulder", "left_elbow", "left_wrist")
 
 def _chains(*chains: tuple[str, ...]) -> dict[str, str]:
     """Parents of joints, from chains that each begin with a joint and go outwards."""
-    return {child: parent for chain in chains for parent, child in zip(chain, chain[1:], strict=False)}
+    return {child: parent for chain in chains for parent, child in pairwise(chain)}
 
 
 # Leeds Sports Pose, its extension, and the LSP half of the ordinal labels. Its head top is our head; it has
