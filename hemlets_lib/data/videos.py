@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 __all__ = ["VIDEO_SUFFIXES", "Video", "read_frames"]
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
+_FORMATS = "mov,avi,matroska,webm"  # FFmpeg's names; playlists, which lead to other files, are not among them
 _WORTH_A_SEEK = 300  # frames ahead; H.264's usual key-frame distance is 250
 _REMEDY = "Fetch the file again, or convert it to H.264 in .mp4."
 
@@ -55,8 +56,8 @@ class Video:
         import av
 
         self.close()
-        # Options from inside the file never open other files: only this protocol is allowed.
-        self._container = av.open(str(self.path), options={"protocol_whitelist": "file"})
+        allowed = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+        self._container = av.open(str(self.path), options=allowed)
         self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = self._threads
         self._frames = self._container.decode(self._stream)
