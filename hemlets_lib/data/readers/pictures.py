@@ -6,7 +6,7 @@ Each opens its file when a picture is first asked for, so that takes can be sent
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -18,6 +18,7 @@ from hemlets_lib.data.videos import Video
 __all__ = ["H5Pictures", "ImageFiles", "Pictures", "VideoFrames"]
 
 
+@runtime_checkable
 class Pictures(Protocol):
     """Pictures by place, from 0."""
 
