@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from hemlets_lib.skeleton import HEMLETS_PARTS, Skeleton
 
-__all__ = ["LSP14", "ORDINAL_POSE15"]
+__all__ = ["HUMANEVA15", "LSP14", "MPI_INF_3DHP28", "ORDINAL_POSE15"]
 
 _RIGHT_LEG = ("right_hip", "right_knee", "right_ankle")
 _LEFT_LEG = ("left_hip", "left_knee", "left_ankle")
@@ -41,6 +41,38 @@ ORDINAL_POSE15 = Skeleton(
     parent_names=_chains(
         ("pelvis", *_RIGHT_LEG), ("pelvis", *_LEFT_LEG), ("pelvis", "neck", "head"),
         ("neck", *_RIGHT_ARM), ("neck", *_LEFT_ARM),
+    ),
+    part_names=HEMLETS_PARTS,
+)  # fmt: skip
+
+# HumanEva-I, as ConvertHumanEva.m of facebookresearch/VideoPose3D writes it after `@body_pose/error.m` of the
+# data set's own code. Its thorax is the middle between the torso's upper and the head's lower end, which is
+# where our neck is; its head is the head's upper end. Torso and nose it does not have.
+HUMANEVA15 = Skeleton(
+    name="humaneva15",
+    joint_names=("pelvis", "neck", *_LEFT_ARM, *_RIGHT_ARM, *_LEFT_LEG, *_RIGHT_LEG, "head"),
+    parent_names=_chains(
+        ("pelvis", "neck", "head"), ("neck", *_LEFT_ARM), ("neck", *_RIGHT_ARM),
+        ("pelvis", *_LEFT_LEG), ("pelvis", *_RIGHT_LEG),
+    ),
+    part_names=HEMLETS_PARTS,
+)  # fmt: skip
+
+# MPI-INF-3DHP's training set. As in `skeleton.MPI_INF_3DHP17`, its head_top is our head, its head our nose and
+# its spine our torso. Source: mpii_get_joint_set.m of the download.
+MPI_INF_3DHP28 = Skeleton(
+    name="mpi_inf_3dhp28",
+    joint_names=(
+        "spine3", "spine4", "spine2", "torso", "pelvis", "neck", "nose", "head",
+        "left_clavicle", *_LEFT_ARM, "left_hand", "right_clavicle", *_RIGHT_ARM, "right_hand",
+        *_LEFT_LEG, "left_foot", "left_toe", *_RIGHT_LEG, "right_foot", "right_toe",
+    ),
+    parent_names=_chains(
+        ("pelvis", "torso", "spine2", "spine3", "spine4", "neck", "nose", "head"),
+        ("neck", "left_clavicle", *_LEFT_ARM, "left_hand"),
+        ("neck", "right_clavicle", *_RIGHT_ARM, "right_hand"),
+        ("pelvis", *_LEFT_LEG, "left_foot", "left_toe"),
+        ("pelvis", *_RIGHT_LEG, "right_foot", "right_toe"),
     ),
     part_names=HEMLETS_PARTS,
 )  # fmt: skip

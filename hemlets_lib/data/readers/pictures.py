@@ -49,10 +49,13 @@ class VideoFrames:
     Args:
         path: The video.
         frames: Numbers of the frames, from 0.
+        size: (width, height) that its labels are for; any where left out.
     """
 
-    def __init__(self, path: Path, frames: Int[np.ndarray, "F"]) -> None:
-        self.path, self.frames = path, frames
+    def __init__(
+        self, path: Path, frames: Int[np.ndarray, "F"], *, size: tuple[int, int] | None = None
+    ) -> None:
+        self.path, self.frames, self.size = path, frames, size
         self._video: Video | None = None
 
     def __len__(self) -> int:
@@ -64,7 +67,7 @@ class VideoFrames:
     def read(self, place: int) -> UInt8[np.ndarray, "H W 3"]:
         if self._video is None:
             self._video = Video(self.path)
-        return self._video.frame(int(self.frames[place]))
+        return _of_size(self._video.frame(int(self.frames[place])), self.size, self.path)
 
     def close(self) -> None:
         if self._video is not None:
@@ -80,10 +83,11 @@ class ImageFiles:
 
     Args:
         paths: The files; they need not exist yet.
+        size: (width, height) that their labels are for; any where left out.
     """
 
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        self.paths = paths
+    def __init__(self, paths: tuple[Path, ...], *, size: tuple[int, int] | None = None) -> None:
+        self.paths, self.size = paths, size
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -92,7 +96,7 @@ class ImageFiles:
         return self.paths[place].stem
 
     def read(self, place: int) -> UInt8[np.ndarray, "H W 3"]:
-        return read_image(self.paths[place])
+        return _of_size(read_image(self.paths[place]), self.size, self.paths[place])
 
     def close(self) -> None:
         pass
@@ -127,3 +131,14 @@ class H5Pictures:
 
     def close(self) -> None:
         pass
+
+
+def _of_size(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int] | None, path: Path) -> np.ndarray:
+    """The picture, unless it was made smaller or larger after the labels were."""
+    height, width = image.shape[:2]
+    if size is not None and (width, height) != size:
+        raise ValueError(
+            f"{path}: expected a picture of {size[0]} by {size[1]} pixels, for which the labels are, got "
+            f"{width} by {height}. Take it as it was published."
+        )
+    return image
