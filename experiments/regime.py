@@ -45,7 +45,7 @@ CONDITIONS: dict[str, tuple[str, bool]] = {
 
 
 class Labels:
-    """The same pictures with fewer labels: one in `every` keeps its depth, the others what the budget says."""
+    """The same pictures with fewer labels: one in `every` keeps its depth, the rest what the budget says."""
 
     def __init__(self, source: ShardDataset, budget: str, *, every: int) -> None:
         self.source, self.budget, self.every = source, budget, every
