@@ -7,10 +7,8 @@ are known `joints_cam_mm` (J, 3), `camera` (`f_px`, `c_px`, with `k_radial` and 
 Human3.6M's distortion), `bbox_center_px` and `bbox_size_px`. Pixels are taken as they stand: a
 pixel's centre has integer coordinates, from 0.
 
-The other is MPII's list: `image`, `joints` (16, 2), `joints_vis`, `center`, `scale`. Its pixels count
-from 1, so 1 comes off joints and centre. Source of the crop (centre 15 scale lower, 1.25 scale, side
-200 scale) and of the shift: lib/dataset/mpii.py of 'Simple Baselines for Human Pose Estimation and
-Tracking'.
+The other is MPII's list: `image`, `joints` (16, 2), `joints_vis`, `center`, `scale`. What its numbers mean
+is `readers.mpii`'s business, which reads the whole data set.
 
 Image paths may start from the folder itself or from its parent. Image sizes stated in a file are
 not used; the picture knows its own.
@@ -29,16 +27,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from hemlets_lib.data.images import read_image
+from hemlets_lib.data.readers.mpii import mpii_box_px, mpii_joints_px
 from hemlets_lib.data.sample import joints_box
 from hemlets_lib.skeleton import HEMLETS18, MPII16, Skeleton
 
 __all__ = ["ANNOTATIONS_NAME", "Photo", "PhotoError", "read_photos"]
 
 ANNOTATIONS_NAME = "annotations.json"
-
-_MPII_CENTRE_SHIFT = 15.0  # pixels per unit of scale, downwards: the head box pulls the centre up
-_MPII_SCALE_MARGIN = 1.25
-_MPII_PX_PER_SCALE = 200.0
 
 # What other data sets call our joints. A file with 'head_top' calls 'head' what is our nose.
 _OTHER_NAMES = {"spine": "torso", "upper_neck": "neck"}
@@ -274,13 +269,12 @@ def _read_mpii(record: _Record) -> Photo:
             f"{record.where}: expected finite numbers in `joints`, got {joints[at].tolist()} for "
             f"{MPII16.joint_names[at]!r}. Set its joints_vis to 0 if it is unknown."
         )
-    joints_px, px_valid = _to_hemlets(joints - 1.0, MPII16, known)
+    joints_px, px_valid = _to_hemlets(mpii_joints_px(joints, known), MPII16, known)
     scale = float(record.finite("scale", ()))
-    centre = record.finite("center", (2,)) - 1.0
-    centre[1] += _MPII_CENTRE_SHIFT * scale
-    side = _MPII_PX_PER_SCALE * _MPII_SCALE_MARGIN * scale
+    *centre, side = mpii_box_px(record.finite("center", (2,)), scale).tolist()
     return Photo(
-        path, path.stem, record.file.parent.name, joints_px, px_valid, centre, _positive(record, side)
+        path, path.stem, record.file.parent.name, joints_px, px_valid, np.array(centre),
+        _positive(record, side),
     )  # fmt: skip
 
 
