@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from hemlets_lib.geometry import Camera
 
-__all__ = ["CAMERA_NAMES", "SESSIONS", "h36m_camera", "look_at"]
+__all__ = ["CAMERA_NAMES", "SESSIONS", "calibrated_camera", "h36m_camera", "look_at"]
 
 # Focal length (x, y), principal point (x, y), k1 k2 k3, p1 p2.
 # Source: `w0` of metadata.xml in the code release of Human3.6M.
@@ -101,8 +101,19 @@ def h36m_camera(name: str, subject: str = "S1") -> Camera:
             f"`subject` must be one of {', '.join(_EXTRINSICS)}, got {subject!r}. "
             "For other people use S1's set-up."
         )
-    numbers = torch.tensor(_INTRINSICS[name], dtype=torch.float64)
-    pose = torch.tensor(_EXTRINSICS[subject][CAMERA_NAMES.index(name)], dtype=torch.float64)
+    return calibrated_camera(_INTRINSICS[name], _EXTRINSICS[subject][CAMERA_NAMES.index(name)])
+
+
+def calibrated_camera(intrinsics: Sequence[float], extrinsics: Sequence[float]) -> Camera:
+    """A camera from the numbers that Human3.6M's metadata.xml has of it; float64.
+
+    Args:
+        intrinsics: Focal lengths and principal point (x, y each), k1 k2 k3, p1 p2; 9 numbers.
+        extrinsics: Euler angles in radians, R = Rx Ry Rz from world to camera, and the camera's centre in the
+            world in mm; 6 numbers.
+    """
+    numbers = torch.tensor(intrinsics, dtype=torch.float64)
+    pose = torch.tensor(extrinsics, dtype=torch.float64)
     return Camera(
         focal_px=numbers[:2], centre_px=numbers[2:4], k_radial=numbers[4:7], p_tangential=numbers[7:],
         rotation=_rotation(*pose[:3].tolist()), position_mm=pose[3:],

@@ -21,6 +21,7 @@ import numpy as np
 __all__ = [
     "DownloadError",
     "as_array",
+    "cdf_shape",
     "h5_array",
     "inside",
     "open_h5",
@@ -264,6 +265,22 @@ def read_cdf(path: Path, variable: str) -> np.ndarray:
     _there(path)
     try:
         return np.asarray(cdflib.CDF(str(path)).varget(variable))
+    except Exception as error:
+        raise _damaged(path, f"a CDF file with a variable `{variable}`", error) from error
+
+
+def cdf_shape(path: Path, variable: str) -> tuple[int, ...]:
+    """The shape of what `read_cdf` would give, from the file's header.
+
+    Raises:
+        DownloadError: If the file is missing or damaged, or has no such variable.
+    """
+    import cdflib
+
+    _there(path)
+    try:
+        entry = cdflib.CDF(str(path)).varinq(variable)
+        return (int(entry.Last_Rec) + 1, *(int(length) for length in entry.Dim_Sizes))
     except Exception as error:
         raise _damaged(path, f"a CDF file with a variable `{variable}`", error) from error
 
