@@ -15,17 +15,40 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "heap", "ledger", "pages", "results", "skeleton"),
+    ("console", "heap", "ledger", "pages", "paper", "results", "skeleton", "viewer_scripts"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting"),
-    ("model", "pretrained", "losses", "metrics", "protocols", "scores", "augment", "targets", "data"),
+    (
+        "model",
+        "pretrained",
+        "losses",
+        "metrics",
+        "protocols",
+        "scores",
+        "augment",
+        "targets",
+        "data",
+        "hard_poses",
+    ),
     ("checkpoint", "recipes", "tensor_files", "weights"),
-    ("train", "run_folder", "run_state", "watchers", "evaluate", "prediction", "people", "predict_files"),
+    (
+        "train",
+        "run_folder",
+        "run_state",
+        "watchers",
+        "evaluate",
+        "prediction",
+        "people",
+        "pose_records",
+        "predict_files",
+    ),
     ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-GROUND = {"console", "ledger", "pages", "results", "skeleton", "geometry", "heatmaps", "triplets", "lifting"}
+GROUND = {
+    "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results", "skeleton", "triplets",
+}  # fmt: skip
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {
     "viz": GROUND,
@@ -33,6 +56,9 @@ BESIDE = {
     "viz_network": GROUND | {"viz", "model"},
     "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
     "viz_evaluation": GROUND | {"viz", "scores"},
+    "viz_prediction": GROUND | {"viz", "data", "people"},
+    "prediction_pages": GROUND
+    | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "people", "pose_records"},
     "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,
 }
