@@ -47,7 +47,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 GROUND = {
-    "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results", "skeleton", "triplets",
+    "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results", "skeleton",
+    "triplets",
 }  # fmt: skip
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {
