@@ -170,13 +170,16 @@ def select_people(
     most_overlap: float = MOST_OVERLAP,
     most_people: int | None = None,
 ) -> tuple[PersonBox, ...]:
-    """Whom to keep of what a detector found, from left to right.
+    """Whom to keep of what a detector found.
 
     Args:
         boxes: In any order.
         least_score: Whoever is less sure is left out. A box without a score is certain.
         most_overlap: Of two boxes that overlap more (`PersonBox.overlap`), the less sure is left out.
         most_people: Keep only so many, the surest.
+
+    Returns:
+        The boxes from left to right.
 
     Raises:
         ValueError: If an option is out of range.

@@ -70,6 +70,9 @@ def torchvision_state(weights: Any, what: str, *, progress: bool = False) -> dic
         what: What messages call them.
         progress: Draw a bar while downloading.
 
+    Returns:
+        Name → tensor, on the CPU.
+
     Raises:
         RuntimeError: If the file is neither in the cache nor can be downloaded; says where to put it.
     """

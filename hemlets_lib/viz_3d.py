@@ -234,13 +234,12 @@ def pose_plot(
     return go.Figure(data=traces, layout=_space_layout(centre, reach))
 
 
-def motion_plot(frames_mm: Mapping[str, Numbers], skeleton: Skeleton, *, name: str = "pose") -> PlotlyFigure:
+def motion_plot(frames_mm: Mapping[str, Numbers], skeleton: Skeleton) -> PlotlyFigure:
     """One person's poses over time as a plotly figure with a frame for each; space stays as it is.
 
     Args:
         frames_mm: Frame's name → (J, 3) in camera axes, millimetres; all NaN where nobody is there.
         skeleton: Supplies bones.
-        name: The person's.
 
     Raises:
         ValueError: If there are no frames, or nobody is in any.
@@ -251,7 +250,7 @@ def motion_plot(frames_mm: Mapping[str, Numbers], skeleton: Skeleton, *, name: s
     if not there:
         raise ValueError(f"`frames_mm` must hold a pose in one frame at least, got {len(frames_mm)} frames.")
     first = next(iter(there.values()))
-    figure = pose_plot({name: first}, skeleton)
+    figure = pose_plot({"": first}, skeleton)
     figure.update_layout(_space_layout(*_extent(_plot_space(there), np.ones(skeleton.num_joints, bool))))
     paths = [_pen_path(skeleton, np.ones(skeleton.num_joints, bool), side) for side in SIDE_COLOURS]
     placed = {frame: pose.round(1) for frame, pose in _plot_space(frames_mm).items()}  # for smaller pages
@@ -301,7 +300,7 @@ def _space_layout(centre: np.ndarray, reach: float) -> dict[str, Any]:
 def pose_widget(
     poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None
 ) -> FigureWidget:
-    """`pose_plot` as a widget, for notebooks with a kernel. The arguments are its."""
+    """`pose_plot` as a widget, for notebooks with a kernel. Arguments as in `pose_plot`."""
     import plotly.graph_objects as go
 
     return go.FigureWidget(pose_plot(poses, skeleton, valid=valid))

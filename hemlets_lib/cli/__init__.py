@@ -8,11 +8,11 @@ import signal
 import sys
 from typing import NoReturn
 
-from hemlets_lib.cli import downloads, evaluation, suite, training
+from hemlets_lib.cli import downloads, evaluation, prediction, suite, training
 from hemlets_lib.cli.options import Profile, app
 from hemlets_lib.cli.shards import data
 
-__all__ = ["Profile", "app", "data", "downloads", "evaluation", "main", "suite", "training"]
+__all__ = ["Profile", "app", "data", "downloads", "evaluation", "main", "prediction", "suite", "training"]
 
 app.add_typer(data, name="data")
 

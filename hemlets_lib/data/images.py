@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = [
     "FILL_RGB",
@@ -26,6 +26,7 @@ __all__ = [
     "crop_image",
     "decode_image",
     "encode_jpeg",
+    "encode_png",
     "read_image",
 ]
 
@@ -82,9 +83,10 @@ def _decode(file: io.BytesIO | io.BufferedReader, *, name: str, num_bytes: int) 
                 f"{name}: expected a picture of a format that Pillow reads, got HEIC, as telephones store "
                 "it. Export it as JPEG, or convert it (`heif-convert`, ImageMagick)."
             ) from error
+        why = "of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(
             f"{name}: expected a complete picture (JPEG, PNG, …), got {num_bytes} bytes that cannot be read "
-            f"({error}). Fetch the file again, or convert it to PNG or JPEG."
+            f"({why}). Fetch the file again, or convert it to PNG or JPEG."
         ) from error
 
 
@@ -153,6 +155,13 @@ def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], *, quality: int) -> bytes:
     """A picture as JPEG with full colour resolution (small crops suffer from halved colour)."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def encode_png(image: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """A picture as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -12,6 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from hemlets_lib.data.sample import Meta, Sample
 from hemlets_lib.data.shards.manifest import read_manifest, sha256, span_length
 from hemlets_lib.data.shards.records import sample_from_record
@@ -139,3 +144,14 @@ class ShardDataset:
         names = [field.name for field in fields(Meta)]
         columns = self._rows.select_columns(names)[:]
         return [Meta(*values) for values in zip(*(columns[name] for name in names), strict=True)]
+
+    def joints(self) -> tuple[Float[Tensor, "N J 3"], Bool[Tensor, "N J"]]:
+        """Every sample's labels in its crop, without decoding pictures; for choosing by pose.
+
+        Returns:
+            `joints_crop` and `joint_valid` of all samples.
+        """
+        columns = self._rows.select_columns(["joints_crop", "joint_valid"]).with_format("numpy")[:]
+        joints_crop = torch.from_numpy(np.stack(columns["joints_crop"]).astype(np.float32))
+        valid = torch.from_numpy(np.stack(columns["joint_valid"]).astype(bool))
+        return joints_crop.reshape(len(valid), -1, 3), valid

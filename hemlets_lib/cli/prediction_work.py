@@ -1,0 +1,267 @@
+"""What `hemlets predict` does with each file, and the pages over all of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from hemlets_lib.data.images import encode_jpeg
+from hemlets_lib.data.videos import Video, read_frames
+from hemlets_lib.notebook_pages import run_index
+from hemlets_lib.people import Detector, FoundPeople, PersonBox, TorchvisionDetector, predict_people
+from hemlets_lib.pose_records import network_record, people_records, poses_content, why_no_triplets
+from hemlets_lib.predict_files import POSES_NAME, FilesFound, MediaFile, ResultFolder, write_text
+from hemlets_lib.prediction_pages import PLOTLY_NAME, Shown, VideoFrame, picture_page, video_page
+from hemlets_lib.results import write_json
+from hemlets_lib.skeleton import Skeleton
+from hemlets_lib.viz_3d import plotly_script
+from hemlets_lib.viz_prediction import figure_pixels, overlay_figure
+from hemlets_lib.weights import load_network
+
+__all__ = ["Outcome", "PredictionTask", "write_script"]
+
+Found = TypeVar("Found")
+
+FRAMES_A_SECOND = 5  # of a video, where nobody says
+_JPEG_QUALITY = 88
+_THUMBNAIL_SIZE = (480, 270)  # of the index page's shape
+_INDEX, _THUMBNAIL = "index.html", "thumbnail.jpg"
+# What a file may end in without stopping the others: no picture, not there, a reader that is not installed.
+_OF_ONE_FILE = (ValueError, OSError, ImportError, MemoryError)
+
+
+@dataclass
+class PredictionTask:
+    """One call's options, the network once it is loaded, and what went wrong on the way.
+
+    Args:
+        weights: The network's file.
+        device: Where to compute.
+        boxes: About the people, in every picture; the whole picture where there are none.
+        detect: Find people instead.
+        selection: Options of `people.select_people`.
+        flip: Average with the mirrored picture's.
+        every: Of videos every so many frames.
+        focal_px: The camera's focal length.
+    """
+
+    weights: Path
+    device: str
+    boxes: Sequence[PersonBox] = ()
+    detect: bool = False
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    flip: bool = False
+    every: int | None = None
+    focal_px: float | None = None
+    failures: dict[str, str] = field(default_factory=dict)  # name → what is wrong with the file
+
+    def load(self) -> None:
+        """Reads the weights, the detector's too.
+
+        Raises:
+            FileNotFoundError, ValueError: If there are no such weights, or they cannot be used.
+            RuntimeError: If the detector's are not to be had.
+        """
+        self._model, info = load_network(self.weights, device=self.device)
+        self._detector: Detector | None = TorchvisionDetector(device=self.device) if self.detect else None
+        self.network = network_record(self.weights, info)
+        self._shown = Shown(self.network, info.config.skeleton, why_no_triplets(info))
+
+    def asked(self, files: FilesFound) -> dict[str, Any]:
+        """What decides the results, as JSON."""
+        boxes = [[box.x, box.y, box.width, box.height] for box in self.boxes]
+        options = {"boxes": boxes, "flip": self.flip, "every": self.every, "focal_px": self.focal_px}
+        detector = {"detect": self.detect, **(self.selection if self.detect else {})}
+        listed = [str(file.path.absolute()) for file in files.files]
+        return {"files": listed, "weights_sha256": self.network["sha256"], **options, **detector}
+
+    def work(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
+        """Predicts one file and adds its results; what is wrong with the file is noted.
+
+        Args:
+            file: Which.
+            folder: Where to.
+            on_frame: Is told the number of a video's frame before it is predicted.
+
+        Raises:
+            OSError: If the results cannot be written.
+        """
+        (self._video if file.is_video else self._picture)(file, folder, on_frame)
+
+    def _predict(self, image: Any) -> FoundPeople:
+        return predict_people(
+            self._model, image, boxes=self.boxes, detector=self._detector, focal_px=self.focal_px,
+            flip_test=self.flip, **self.selection,
+        )  # fmt: skip
+
+    def _record(self, file: MediaFile, found: FoundPeople, **more: Any) -> dict[str, Any]:
+        height, width = found.image.shape[:2]
+        people = people_records(found, self._model.config, trust_triplets=not self._shown.triplets_note)
+        about = {"file": str(file.path), **more, "width": width, "height": height}
+        return {**about, "boxes_from": found.origin, "people": people}
+
+    def _picture(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
+        try:
+            found = self._predict(file.path)
+        except _OF_ONE_FILE as error:
+            self.failures[file.name] = str(error)
+            return
+        with folder.adding(file.name) as partial:
+            files = picture_page(file.path.name, found, self._shown)
+            for name, content in files.items():
+                (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
+            self._write_poses(partial, [self._record(file, found)])
+            _write_thumbnail(partial, found, self._shown.skeleton)
+
+    def _video(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
+        def note(problem: str) -> None:
+            self.failures[file.name] = problem
+
+        frames = _until_trouble(self._found_in(file.path, on_frame), note)
+        first = next(frames, None)
+        if first is None:
+            self.failures.setdefault(file.name, f"{file.path}: expected a video with frames, got none.")
+            return
+        records: list[dict[str, Any]] = []
+        shown: list[VideoFrame] = []
+        with folder.adding(file.name) as partial:
+            (partial / "frames").mkdir()
+            for index, time_s, found in itertools.chain([first], frames):
+                if not any(each["people"] for each in records):  # of the first frame with somebody in it
+                    _write_thumbnail(partial, found, self._shown.skeleton)
+                record = self._record(file, found, frame=index, time_s=round(time_s, 3))
+                address = f"frames/{index:06d}.jpg"
+                pixels = figure_pixels(overlay_figure(found, self._shown.skeleton))
+                (partial / address).write_bytes(encode_jpeg(pixels, quality=_JPEG_QUALITY))
+                records.append(record)
+                shown.append(VideoFrame(index, time_s, address, record["people"]))
+            words = _frames_in_words(shown, found.origin, self.failures.get(file.name))
+            page = video_page(file.path.name, shown, self._shown, note=words)
+            (partial / _INDEX).write_text(page, encoding="utf-8")
+            self._write_poses(partial, records)
+
+    def _found_in(
+        self, video_path: Path, on_frame: Callable[[int], None]
+    ) -> Iterator[tuple[int, float, FoundPeople]]:
+        """Frame by frame: its number, its moment, who is in it."""
+        with Video(video_path) as video:
+            rate = video.frames_per_second
+        step = self.every or max(1, round(rate / FRAMES_A_SECOND))
+        for index, image in read_frames(video_path, step=step):
+            on_frame(index)
+            yield index, index / rate if rate else 0.0, self._predict(image)
+
+    def _write_poses(self, folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+        skeleton = self._shown.skeleton
+        write_json(folder / POSES_NAME, poses_content(records, network=self.network, skeleton=skeleton))
+
+    def write_index(self, folder: ResultFolder, files: FilesFound) -> Outcome:
+        """The page and the poses over all files that are done, also of a call before this one.
+
+        Args:
+            folder: With the results.
+            files: All that were asked for.
+
+        Returns:
+            What came out.
+        """
+        pictures: list[dict[str, Any]] = []
+        cards, outcome = [], Outcome()
+        for file in files.files:
+            card: dict[str, Any] = {"title": file.path.name, "time": "", "note": self.failures.get(file.name)}
+            if folder.has(file.name):
+                records = folder.poses(file.name)["pictures"]
+                pictures += records
+                people = max(len(record["people"]) for record in records)
+                outcome.done += 1
+                outcome.people += people
+                outcome.nobody += [file.path.name] * (people == 0)
+                card["status"] = (
+                    "ok" if people and not card["note"] else "damaged" if people else "nobody found"
+                )
+                card["time"] = (
+                    f"{len(records)} frames, {people} at most" if file.is_video else f"{people} found"
+                )
+                card["page"] = f"{quote(file.name)}/{_INDEX}"
+                card["thumbnail"] = f"{quote(file.name)}/{_THUMBNAIL}"
+            else:
+                card["status"] = "failed" if card["note"] else "not done"
+            cards.append(card)
+        outcome.failed = len(self.failures)
+        doubt = "" if self.network["has_seen_photographs"] else " Expect failures on photographs."
+        heading = {
+            "id": folder.root.name,
+            "summary": outcome.in_words(len(files.files), len(files.skipped)),
+            "origin": f"Predicted by {self.network['file']}, {self.network['description']}{doubt}",
+        }
+        skeleton = self._shown.skeleton
+        write_json(folder.root / POSES_NAME, poses_content(pictures, network=self.network, skeleton=skeleton))
+        write_text(folder.root / _INDEX, run_index(heading, cards))
+        return outcome
+
+
+@dataclass
+class Outcome:
+    """What came of a call: files done, people in them, files with nobody, files that failed."""
+
+    done: int = 0
+    people: int = 0
+    failed: int = 0
+    nobody: list[str] = field(default_factory=list)
+
+    def in_words(self, asked: int, skipped: int) -> str:
+        """One line.
+
+        Args:
+            asked: How many files there were.
+            skipped: How many were of other kinds.
+        """
+        words = [
+            f"{self.done} of {_counted(asked, 'file')} done",
+            "1 person" if self.people == 1 else f"{self.people} people",
+        ]
+        words += [f"nobody found in {len(self.nobody)}"] if self.nobody else []
+        words += [f"{self.failed} could not be read"] if self.failed else []
+        words += [f"{skipped} of other kinds skipped"] if skipped else []
+        return ", ".join(words)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def write_script(folder: ResultFolder) -> None:
+    """plotly's script, once for all pages of a folder."""
+    if not (folder.root / PLOTLY_NAME).exists():
+        write_text(folder.root / PLOTLY_NAME, plotly_script())
+
+
+def _until_trouble(found: Iterator[Found], note: Callable[[str], None]) -> Iterator[Found]:
+    """All that comes before the file turns out to be damaged, if it does; then `note` is told."""
+    try:
+        yield from found
+    except _OF_ONE_FILE as error:
+        note(str(error))
+
+
+def _frames_in_words(frames: Sequence[VideoFrame], origin: str, problem: str | None) -> str:
+    step = f", one in {frames[1].number - frames[0].number}" if len(frames) > 1 else ""
+    words = {
+        "given": "The same boxes were used in every frame.",
+        "detector": "People are numbered from left to right in each frame; nobody is followed over time.",
+        "whole picture": "No box was given: the whole picture was taken for one person.",
+    }[origin]
+    return f"{len(frames)} frames{step}. {words}" + (f" It ends early: {problem}" if problem else "")
+
+
+def _write_thumbnail(folder: Path, found: FoundPeople, skeleton: Skeleton) -> None:
+    pixels = figure_pixels(overlay_figure(found, skeleton, longest_px=_THUMBNAIL_SIZE[0]))
+    whole = ImageOps.pad(Image.fromarray(pixels), _THUMBNAIL_SIZE, color="white")
+    (folder / _THUMBNAIL).write_bytes(encode_jpeg(np.asarray(whole), quality=_JPEG_QUALITY))

@@ -1,0 +1,106 @@
+"""Pictures of predictions: poses over whole photographs, and labelled poses beside predicted ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from hemlets_lib.data.images import crop_image
+from hemlets_lib.geometry import crop_affine
+from hemlets_lib.people import FoundPeople
+from hemlets_lib.skeleton import Skeleton
+from hemlets_lib.viz import ORANGE, draw_image, draw_pose, triplets_at_a_glance
+
+__all__ = ["figure_pixels", "overlay_figure", "person_crop", "triplets_figure"]
+
+_DPI = 100
+_SHORTEST_PX, _LONGEST_PX = 480, 1280  # of an overlay's longer side
+_PERSON_PX_PER_POINT = 160.0  # a person this tall gets lines 1 point wide
+_CROP_PX = 256  # the paper's input size
+
+
+def overlay_figure(found: FoundPeople, skeleton: Skeleton, *, longest_px: int = _LONGEST_PX) -> Figure:
+    """A whole picture with everybody's pose; people in boxes are numbered as in `found`.
+
+    Args:
+        found: From `people.predict_people`.
+        skeleton: The network's.
+        longest_px: The longer side of the figure, at most; small pictures are enlarged.
+    """
+    height, width = found.image.shape[:2]
+    scale = min(max(_SHORTEST_PX / max(height, width), 1), longest_px / max(height, width))
+    figure = Figure(figsize=(width * scale / _DPI, height * scale / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    draw_image(axes, _shrunk(found.image, scale))
+    axes.images[0].set_extent((-0.5, width - 0.5, height - 0.5, -0.5))  # its own pixels, however it is shown
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="auto")
+    axes.set_axis_off()
+    poses = () if found.prediction is None else tuple(found.prediction.joints_px)
+    for number, (box, joints) in enumerate(zip(found.boxes, poses, strict=True), start=1):
+        lines = min(max(box.height * scale / _PERSON_PX_PER_POINT, 1.0), 4.0)
+        if found.origin != "whole picture":
+            _draw_box(axes, (box.x, box.y, box.width, box.height), str(number))
+        draw_pose(axes, joints, skeleton, line_width=lines)
+    return figure
+
+
+def _shrunk(image: UInt8[np.ndarray, "H W 3"], scale: float) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture for a figure that is smaller; matplotlib would convert all of it to floats first."""
+    if scale >= 1:
+        return image
+    from PIL import Image
+
+    size = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
+    return np.asarray(Image.fromarray(image).resize((size[0], size[1]), Image.Resampling.BOX))
+
+
+def _draw_box(axes: Axes, box: tuple[float, float, float, float], label: str) -> None:
+    x, y, width, height = box
+    corner = (x - 0.5, y - 0.5)
+    for colour, line_width in (("white", 3.0), (ORANGE, 1.5)):
+        axes.add_patch(Rectangle(corner, width, height, fill=False, ec=colour, lw=line_width))
+    axes.annotate(
+        label, corner, xytext=(2, -2), textcoords="offset points", va="top", fontsize=10, weight="bold",
+        bbox={"fc": ORANGE, "ec": "white", "pad": 1.5}, annotation_clip=False,
+    )  # fmt: skip
+
+
+def figure_pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
+    """A figure as it would be saved, to its edges."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def person_crop(found: FoundPeople, row: int, size: int = _CROP_PX) -> UInt8[np.ndarray, "size size 3"]:
+    """What the network was shown of one person, in as many pixels as wanted.
+
+    Args:
+        found: From `people.predict_people`.
+        row: Which person, from 0.
+        size: Side of the crop, pixels.
+    """
+    x, y, side = found.squares[row]
+    centre, side_px = torch.tensor([x, y], dtype=torch.float64), torch.tensor(side, dtype=torch.float64)
+    return crop_image(found.image, crop_affine(centre, side_px, size).numpy(), size)
+
+
+def triplets_figure(found: FoundPeople, row: int, skeleton: Skeleton) -> Figure | None:
+    """One person's heatmap triplets over what the network was shown; None without an intermediate branch.
+
+    Args:
+        found: From `people.predict_people`.
+        row: Which person, from 0.
+        skeleton: The network's.
+    """
+    prediction = found.prediction
+    if prediction is None or prediction.triplets is None or prediction.decoded is None:
+        return None
+    return triplets_at_a_glance(
+        person_crop(found, row), prediction.triplets[row], skeleton, states=prediction.decoded.states[row]
+    )
