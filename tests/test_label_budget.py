@@ -1,0 +1,52 @@
+"""Fewer labels: what is kept stays as it was, what is not is masked, and pictures do not change."""
+
+import numpy as np
+import pytest
+import torch
+
+from hemlets_lib.data.label_budget import LabelBudget
+from hemlets_lib.data.samples import find_samples
+from hemlets_lib.data.shards import ShardDataset
+from hemlets_lib.triplets import UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def shards():
+    return ShardDataset(find_samples())
+
+
+@pytest.mark.parametrize("otherwise", ["2d", "order"])
+def test_one_in_three_keeps_its_depth(shards, otherwise):
+    budget = LabelBudget(shards, depth_every=3, otherwise=otherwise, length=7)
+    assert len(budget) == 7
+    for index in range(7):
+        kept, whole = budget[index], shards[index]
+        np.testing.assert_array_equal(kept.image, whole.image)
+        assert torch.equal(kept.joints_crop[:, :2], whole.joints_crop[:, :2])
+        assert torch.equal(kept.joint_valid, whole.joint_valid)
+        if index % 3 == 0:
+            assert torch.equal(kept.joints_crop, whole.joints_crop) and kept.joints_cam_mm is not None
+            assert torch.equal(kept.part_states, whole.part_states)
+        else:
+            assert not kept.depth_valid.any() and kept.joints_cam_mm is None
+            assert (kept.joints_crop[:, 2] == 0).all()
+            expected = (
+                whole.part_states if otherwise == "order" else torch.full_like(whole.part_states, UNKNOWN)
+            )
+            assert torch.equal(kept.part_states, expected)
+
+
+def test_what_determines_them(shards):
+    one, other = (LabelBudget(shards, depth_every=n).config for n in (2, 3))
+    assert one != other and one.keys() == {*shards.config, "label_budget"}
+
+
+def test_numbers_out_of_range(shards):
+    with pytest.raises(ValueError, match="`depth_every` must be at least 1"):
+        LabelBudget(shards, depth_every=0)
+    with pytest.raises(ValueError, match=rf"`length` within 1 … {len(shards)}, got 1 and {len(shards) + 1}"):
+        LabelBudget(shards, length=len(shards) + 1)
+    with pytest.raises(ValueError, match="`otherwise` must be '2d' or 'order', got '3d'"):
+        LabelBudget(shards, otherwise="3d")
+    with pytest.raises(IndexError, match="`index` must be within the 2 samples"):
+        LabelBudget(shards, length=2)[2]
