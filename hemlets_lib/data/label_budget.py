@@ -2,8 +2,8 @@
 
     LabelBudget(shards, depth_every=30, otherwise="order")
 
-3D labels are dear, labels by hand cheap. A budget keeps the 3D labels of one picture in so many; of the others
-it keeps the joints in the picture, and the parts' depth order if it is told to.
+3D labels are dear, labels by hand cheap. A budget keeps the 3D labels of one picture in so many; of the
+others it keeps the joints in the picture, and the parts' depth order if it is told to.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class LabelBudget:
         length = len(source) if length is None else length
         if depth_every < 1 or not 1 <= length <= len(source):
             raise ValueError(
-                f"`depth_every` must be at least 1 and `length` within 1 … {len(source)}, got {depth_every} and "
-                f"{length}."
+                f"`depth_every` must be at least 1 and `length` within 1 … {len(source)}, got "
+                f"{depth_every} and {length}."
             )
         if otherwise not in get_args(Otherwise):
             raise ValueError(f"`otherwise` must be '2d' or 'order', got {otherwise!r}.")
