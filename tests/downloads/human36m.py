@@ -254,8 +254,8 @@ def write_fetch(root: Path, *, metadata: bool = True, universal: bool = False) -
                 known = lens(subject, camera, changed=metadata)
                 cam = known.to_camera(poses)
                 row = {
-                    "pose/2d": known.project(cam), "pose/3d": cam * (1.1 if universal else 1),
-                    "pose/3d-univ": cam * 1.1, "frame": frames + 1,
+                    "pose/2d": known.project(cam), "pose/3d": cam * ([1.1, 1, 1] if universal else 1),
+                    "pose/3d-univ": cam * [1.1, 1, 1], "frame": frames + 1,
                     "intrinsics/" + camera: np.array([known.f[0], known.c[0], known.f[1], known.c[1]]),
                     "camera": np.full(3, int(camera)), "subject": np.full(3, int(subject[1:])),
                     "action": np.full(3, action), "subaction": np.full(3, subaction),
@@ -305,11 +305,9 @@ def write_videopose(root: Path, *, pixels: bool = True) -> Written:
                 known.project(known.to_camera(world_mm))[:, list(PLACES17)].astype(np.float32)
                 for known in cameras
             ]
-    for path in (root / "S11/Videos").glob("*.mp4"):
-        path.rename(path.with_name(path.name.replace("Directions", "Directions 1")))
-    shutil.copy(
-        root / "S9/Videos/SittingDown 1.54138969.mp4", root / "S11/Videos/Directions 1.54138969.mp4"
-    )  # of 'Directions 1' no video is damaged
+    for camera in CAMERAS:  # of this one no video is damaged
+        healthy = root / f"S5/Videos/WalkingDog.{camera}.mp4"
+        shutil.copy(healthy, root / f"S11/Videos/Directions 1.{camera}.mp4")
     np.savez_compressed(root / "data_3d_h36m.npz", positions_3d=np.array(positions, dtype=object))
     if pixels:
         metadata = {"num_joints": 17, "keypoints_symmetry": [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]]}

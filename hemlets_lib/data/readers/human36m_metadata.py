@@ -18,12 +18,12 @@ from xml.parsers import expat
 
 import numpy as np
 
-from hemlets_lib.data.cameras import CAMERA_NAMES, calibrated_camera
+from hemlets_lib.data.cameras import CAMERA_NAMES, calibrated_camera, h36m_camera
 from hemlets_lib.data.readers.files import DownloadError, as_array
 from hemlets_lib.data.readers.human36m import ACTIONS, parse_take
 from hemlets_lib.geometry import Camera
 
-__all__ = ["METADATA_NAME", "Metadata", "find_metadata", "read_metadata"]
+__all__ = ["METADATA_NAME", "Metadata", "calibration", "find_metadata", "read_metadata"]
 
 METADATA_NAME = "metadata.xml"
 # Where it lies: beside the subjects, in the code release unpacked there, or as in h36m-fetch above them.
@@ -78,6 +78,11 @@ def read_metadata(path: Path) -> Metadata:
         for subject in range(_SUBJECTS)
     }
     return Metadata(path, cameras, _takes(root))
+
+
+def calibration(metadata: Metadata | None, subject: str, camera_name: str) -> Camera:
+    """A camera as it stood in a subject's session; from `cameras` where there is no metadata.xml."""
+    return h36m_camera(camera_name, subject) if metadata is None else metadata.cameras[subject, camera_name]
 
 
 def _parse(path: Path) -> ElementTree.Element:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
 from hemlets_lib.data.readers.human36m import (
@@ -39,6 +38,7 @@ from hemlets_lib.data.readers.human36m_files import (
 from hemlets_lib.data.readers.human36m_metadata import (
     METADATA_NAME,
     Metadata,
+    calibration,
     find_metadata,
     read_metadata,
 )
@@ -48,6 +48,7 @@ from hemlets_lib.data.readers.human36m_videos import (
     TakeKey,
     check_videos,
     disagreement_px,
+    missing_files,
     shifted_note,
     video_takes,
 )
@@ -114,7 +115,7 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
                 continue
             for name in subject.names():
                 for camera_name in CAMERA_NAMES:
-                    camera = _camera(metadata, who, camera_name)
+                    camera = calibration(metadata, who, camera_name)
                     yield from self._take(subject, who, name, camera_name, camera, step)
 
     def _take(
@@ -179,33 +180,32 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
             )
         lengths: dict[TakeKey, int] = {}
         compared = dict.fromkeys(CAMERA_NAMES, False)
+        expected: list[Path] = []
         for (action, number), name in takes.items():
             for camera_name in CAMERA_NAMES:
                 files = subject.files(name, camera_name)
-                good = yield from self._check_files(files, why_corrupt(who, camera_name, take=name.take))
+                if not why_corrupt(who, camera_name, take=name.take):
+                    expected += [path for path in files.values() if path is not None]
+                good = yield from self._check_poses(files)
                 if "poses" in good:
                     lengths[action, number, camera_name] = good["poses"]
                 if len(good) == 2 and not compared[camera_name]:
                     compared[camera_name] = True
-                    yield from self._compare(subject, files, _camera(metadata, who, camera_name))
+                    yield from self._compare(subject, files, calibration(metadata, who, camera_name))
+        yield from missing_files(self.root, list(dict.fromkeys(expected)))
         yield from check_videos(self.root, who, subject.videos, lengths)
         if note := shifted_note(who):
             yield Finding(self._where(subject.folder), note=note)
         yield from self._check_boxes(subject)
 
-    def _check_files(
-        self, files: dict[str, Path | None], corrupt: str
-    ) -> Generator[Finding, None, dict[str, int]]:
-        """Whether a take's files are there; gives how many frames those of its poses have."""
+    def _check_poses(self, files: dict[str, Path | None]) -> Generator[Finding, None, dict[str, int]]:
+        """The headers of a take's poses; gives how many frames each kind has."""
         frames = {}
-        for kind, path in files.items():
-            if path is None or (corrupt and not path.is_file()):
-                continue
-            if not path.is_file():
-                yield Finding(self._where(path), "expected a file there, found none")
-            elif kind != "video":
+        for kind, coordinates in COORDINATES.items():
+            path = files[kind]
+            if path is not None and path.is_file():
                 try:
-                    frames[kind] = num_poses(path, COORDINATES[kind])
+                    frames[kind] = num_poses(path, coordinates)
                 except DownloadError as error:
                     yield Finding(self._where(path), str(error))
         if len(set(frames.values())) > 1:
@@ -267,10 +267,6 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
 
     def _where(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
-
-
-def _camera(metadata: Metadata | None, who: str, camera_name: str) -> Camera:
-    return h36m_camera(camera_name, who) if metadata is None else metadata.cameras[who, camera_name]
 
 
 READERS = (Human36mOriginal,)

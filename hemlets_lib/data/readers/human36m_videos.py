@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "check_videos",
     "disagreement_px",
     "find_files",
+    "missing_files",
     "shifted_note",
     "video_takes",
 ]
@@ -55,6 +56,29 @@ def find_files(folder: Path, suffix: str) -> dict[TakeKey, Path]:
     """
     named = ((parse_take(path.stem), path) for path in sorted(folder.glob(f"*{suffix}")))
     return {(name.action, name.number, name.camera): path for name, path in named if name is not None}
+
+
+def missing_files(root: Path, expected: Sequence[Path]) -> Iterator[Finding]:
+    """One finding for each folder that lacks files, or for a single file.
+
+    Args:
+        root: Paths are told from there.
+        expected: Files of a download, some of which may not be there.
+    """
+    for folder in dict.fromkeys(path.parent for path in expected):
+        wanted = [path for path in expected if path.parent == folder]
+        missing = [path for path in wanted if not path.is_file()]
+        where = folder.relative_to(root).as_posix()
+        if len(missing) == 1:
+            yield Finding(f"{where}/{missing[0].name}", "expected a file there, found none")
+        elif len(missing) == len(wanted):
+            yield Finding(f"{where}/*{missing[0].suffix}", f"expected {len(wanted)} files there, found none")
+        elif missing:
+            names = ", ".join(path.name for path in missing)
+            yield Finding(
+                f"{where}/*{missing[0].suffix}",
+                f"expected {len(wanted)} files there, {len(missing)} of them are missing: {names}",
+            )
 
 
 def disagreement_px(
