@@ -1,0 +1,59 @@
+"""Whether a video is there, whole and long enough, by its header alone; for `Reader.check`."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from hemlets_lib.data.videos import Video
+
+__all__ = ["missing_bytes", "video_problem"]
+
+_CHUNK_HEADER = struct.Struct("<4sI")
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes an AVI file lacks at its end; 0 where it is whole, or no AVI.
+
+    Decoders open a file that is cut short and stop where it ends. Its RIFF chunks tell how long it should be;
+    large files have several, one behind the other (OpenDML).
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    at, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            header = file.read(_CHUNK_HEADER.size)
+            if len(header) < _CHUNK_HEADER.size:
+                return 0  # padding
+            kind, length = _CHUNK_HEADER.unpack(header)
+            if kind != b"RIFF" or not length:  # padding, or a recorder that did not say
+                return 0
+            at += _CHUNK_HEADER.size + length
+    return at - size
+
+
+def video_problem(path: Path, *, size: tuple[int, int], frames: int) -> str:
+    """What is wrong with a video; empty where nothing is.
+
+    Args:
+        path: The file.
+        size: (width, height) that its labels are for.
+        frames: How many frames the labels need.
+    """
+    if not path.is_file():
+        return "missing"
+    try:
+        if lacking := missing_bytes(path):
+            return f"cut short: {lacking} bytes are missing at its end"
+        with Video(path) as video:
+            found, there = (video.width, video.height), video.num_frames
+    except (OSError, ValueError) as error:
+        return str(error).removeprefix(f"{path}: ")
+    if found != size:
+        return f"expected pictures of {size[0]} by {size[1]} pixels, got {found[0]} by {found[1]}"
+    if there is not None and there < frames:
+        return f"expected at least {frames} frames for its labels, got {there}"
+    return ""
