@@ -187,7 +187,13 @@ def fit_camera(
 def misfit_px(
     joints_px: Float[np.ndarray, "F J 2"], joints_cam_mm: Float[np.ndarray, "F J 3"], camera: Camera
 ) -> float:
-    """How far, at most, a projected joint is from its pixel; NaN where there is none."""
+    """How far, at most, a projected joint is from its pixel; NaN where there is none.
+
+    Args:
+        joints_px: In the picture.
+        joints_cam_mm: The same, camera space.
+        camera: Projects them.
+    """
     usable = _sensible(joints_px, joints_cam_mm)
     projected = camera.project(torch.from_numpy(joints_cam_mm[usable])).numpy()
     distances = np.linalg.norm(projected - joints_px[usable], axis=-1)

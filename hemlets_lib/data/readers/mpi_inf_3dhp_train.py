@@ -194,6 +194,9 @@ def read_calibration(path: Path) -> dict[int, Calibrated]:
     A line without meaning, then for each camera its name, sensor, size, intrinsic and extrinsic matrix (4 by
     4, row by row; world to camera, millimetres, the world's y upwards) and more, a word and numbers a line.
 
+    Returns:
+        Those of `USED_CAMERAS`.
+
     Raises:
         DownloadError: If it is missing, or lacks a camera that is used, or a camera is no pinhole.
     """
