@@ -52,7 +52,7 @@ def predict(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Pictures, videos, or folders of them.", show_default=False, parser=path, metavar="PATH..."
+            help="Pictures, videos, or folders of them.", show_default=False, parser=path, metavar="PATH"
         ),
     ] = None,
     box: Annotated[
@@ -120,6 +120,11 @@ def predict(
         raise typer.BadParameter("expected paths of pictures or videos, or --shards; got both or neither.")
     if box and detect:
         raise typer.BadParameter("expected --box or --detect, got both.")
+    if shards is not None and (box or detect or recursive or every or focal):
+        raise typer.BadParameter(
+            "expected --shards with --hardest, --weights, --flip and --out at most: labelled crops need no "
+            "--box, --detect, --every, --focal or --recursive."
+        )
     device = device or device_summary()["device"]
     weights = weights or find_weights("nano")
     if shards is not None:

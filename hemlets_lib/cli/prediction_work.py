@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -79,7 +80,7 @@ class PredictionTask:
         boxes = [[box.x, box.y, box.width, box.height] for box in self.boxes]
         options = {"boxes": boxes, "flip": self.flip, "every": self.every, "focal_px": self.focal_px}
         detector = {"detect": self.detect, **(self.selection if self.detect else {})}
-        listed = [str(file.path.absolute()) for file in files.files]
+        listed = {str(file.path.absolute()): _state_of(file.path) for file in files.files}
         return {"files": listed, "weights_sha256": self.network["sha256"], **options, **detector}
 
     def work(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
@@ -231,6 +232,15 @@ class Outcome:
         words += [f"{self.failed} could not be read"] if self.failed else []
         words += [f"{skipped} of other kinds skipped"] if skipped else []
         return ", ".join(words)
+
+
+def _state_of(path: Path) -> str:
+    """What tells a file from another of its name."""
+    try:
+        state = path.stat()
+    except OSError:
+        return "not there"
+    return f"{state.st_size} bytes of {datetime.fromtimestamp(state.st_mtime):%Y-%m-%d %H:%M:%S.%f}"
 
 
 def _counted(number: int, what: str) -> str:
