@@ -179,7 +179,7 @@ class TrainConfig:
 
 def _read(name: str, value: Any, old: Any, *, optional: bool) -> Any:
     """A value given as text, as the kind of thing that it replaces."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(old, str):
         with contextlib.suppress(ValueError):
             value = None if value.lower() == "none" else json.loads(value.lower())
     kind = float if optional else type(old)

@@ -84,7 +84,7 @@ def test_options_as_text():
         ({"steps": "2.5"}, "`steps` must be int, got 2.5"),
         ({"steps": "true"}, "`steps` must be int, got True"),
         ({"freeze_batch_norm": "1"}, "`freeze_batch_norm` must be bool, got 1"),
-        ({"schedule": "1"}, "`schedule` must be str, got 1"),
+        ({"schedule": "1"}, "`schedule` must be one of constant, cosine, got .1."),
         ({"learning_rate": "fast"}, "`learning_rate` must be a number, got 'fast'"),
         ({"learning_rate": "none"}, "`learning_rate` must be a number, got None"),
         ({"gradient_clip": "fast"}, "`gradient_clip` must be a number or none, got 'fast'"),
@@ -103,3 +103,8 @@ def test_a_stored_recipe_of_another_version_is_refused():
         TrainConfig.from_dict(TINY.to_dict() | {"momentum": 0.9})
     with pytest.raises(ValueError, match="wrong or missing: model, steps"):
         TrainConfig.from_dict({})
+
+
+def test_a_text_that_also_means_nothing_stays_a_text():
+    assert RECIPES["nano"].with_options({"supervision": "none"}).supervision == "none"
+    assert RECIPES["nano"].with_options({"gradient_clip": "none"}).gradient_clip is None
