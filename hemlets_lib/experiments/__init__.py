@@ -1,0 +1,1 @@
+"""Experiments: a registry of what to run, cells that resume, a scorecard against the paper."""

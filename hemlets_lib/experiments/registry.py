@@ -1,0 +1,296 @@
+"""The registry of experiments: what to run, in how many cells, and which number of the paper it answers to.
+
+`experiments/registry.yaml` is the registry itself. An experiment is a table: its *settings* are the columns,
+its *conditions* the rows; a *cell* is one training run, a setting under a condition with a seed, in one of
+the profiles. Everything that fixes a cell's numbers is in its `identity`, by which finished cells are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hemlets_lib.data.synthetic import GENERATOR_VERSION
+from hemlets_lib.paper import paper_number
+from hemlets_lib.protocols import get_protocol
+from hemlets_lib.recipes import RECIPES, TrainConfig
+
+__all__ = ["Answer", "Cell", "Experiment", "Profile", "Registry", "Role", "read_registry", "registry_path"]
+
+_NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: the smaller network of Table 4
+_KEYS = {
+    "profile": {"preset", "options", "pictures", "test_pictures", "size"},
+    "experiment": {
+        "title", "notebook", "protocol", "tests", "baseline", "budget", "settings", "conditions", "paper",
+    },
+    "setting": {"data", "noise"},
+    "condition": {"options", "data", "network", "variant"},
+    "role": {"ratio", "depth_every", "otherwise"},
+    "answer": {"number", "cell", "metric"},
+}  # fmt: skip
+_OPTIONAL = {"paper", "noise", "data", "network", "variant", "depth_every", "otherwise"}
+
+
+class RegistryError(ValueError):
+    """An entry of the registry that cannot be; the message names the file and the entry."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a cell computes.
+
+    Args:
+        name: As in the registry.
+        preset: Recipe, of `recipes.RECIPES`.
+        options: What differs from it.
+        pictures: Of each training role that is drawn.
+        test_pictures: Of each test role that is drawn.
+        size: Side of drawn pictures, pixels.
+    """
+
+    name: str
+    preset: str
+    options: Mapping[str, Any]
+    pictures: int
+    test_pictures: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Role:
+    """A training set as a cell uses it.
+
+    Args:
+        name: `human36m-train` and so on: data set and split.
+        ratio: Its share of a batch.
+        depth_every: One picture in so many keeps its 3D labels.
+        otherwise: What the others keep, see `data.label_budget`.
+    """
+
+    name: str
+    ratio: float = 1.0
+    depth_every: int = 1
+    otherwise: str = "2d"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which number of the paper a cell's mean answers to: (table, row, column), cell, and metric."""
+
+    number: tuple[str, str, str]
+    setting: str
+    condition: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training run.
+
+    Args:
+        experiment: Its experiment's name.
+        profile: How much it computes.
+        setting: Column of the experiment's table.
+        condition: Row.
+        seed: Of weights, augmentation and the order of samples.
+        config: The recipe, complete.
+        roles: What it trains on.
+        tests: Protocol → role that it is evaluated on.
+        noise: Of weak labels, for roles that have it; None for the data set's own.
+    """
+
+    experiment: str
+    profile: Profile
+    setting: str
+    condition: str
+    seed: int
+    config: TrainConfig
+    roles: tuple[Role, ...]
+    tests: Mapping[str, str]
+    noise: float | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that fixes its numbers, as JSON."""
+        profile = self.profile
+        return {
+            "config": self.config.to_dict(),
+            "roles": [vars(role) for role in self.roles],
+            "tests": dict(self.tests),
+            "noise": self.noise,
+            "pictures": [profile.pictures, profile.test_pictures, profile.size],
+            "generator": GENERATOR_VERSION,
+        }
+
+    @property
+    def key(self) -> str:
+        """A short name that differs wherever the identity does."""
+        text = json.dumps(self.identity, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.experiment} · {self.setting} · {self.condition} · seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table to fill; see the module's docstring."""
+
+    name: str
+    title: str
+    notebook: str
+    protocol: str
+    tests: Mapping[str, str]
+    baseline: str
+    budget: Mapping[str, float]
+    settings: Mapping[str, Mapping[str, Any]]
+    conditions: Mapping[str, Mapping[str, Any]]
+    answers: tuple[Answer, ...]
+
+    def cell(self, profile: Profile, setting: str, condition: str, seed: int) -> Cell:
+        """One of its cells.
+
+        Raises:
+            ValueError: If there is no such setting or condition, or the recipe refuses the options.
+        """
+        for what, name, known in (
+            ("setting", setting, self.settings),
+            ("condition", condition, self.conditions),
+        ):
+            if name not in known:
+                raise ValueError(f"`{what}` of {self.name} must be one of {', '.join(known)}, got {name!r}.")
+        columns, row = self.settings[setting], self.conditions[condition]
+        base = RECIPES[profile.preset]
+        model = base.model
+        if "variant" in row:
+            model = replace(model, variant=row["variant"])
+        if row.get("network") == "baseline":
+            model = replace(model, intermediate=False, fusion=None)
+            base = replace(base, supervision="none")
+        config = replace(base, model=model).with_options({**profile.options, **row["options"], "seed": seed})
+        data = {**columns["data"], **row.get("data", {})}
+        roles = tuple(Role(name, **options) for name, options in data.items())
+        return Cell(
+            self.name, profile, setting, condition, seed, config, roles, self.tests, columns.get("noise")
+        )
+
+    def cells(self, profile: Profile, seeds: int) -> Iterator[Cell]:
+        """All of its cells, seed by seed: the first results show every contrast once."""
+        for seed in range(seeds):
+            for condition in self.conditions:
+                for setting in self.settings:
+                    yield self.cell(profile, setting, condition, seed)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All experiments and profiles, by name."""
+
+    profiles: Mapping[str, Profile]
+    experiments: Mapping[str, Experiment]
+
+    def experiment(self, name: str) -> Experiment:
+        """An experiment by name.
+
+        Raises:
+            ValueError: If there is none; lists what there is.
+        """
+        if name not in self.experiments:
+            raise ValueError(f"`name` must be one of {', '.join(self.experiments)}, got {name!r}.")
+        return self.experiments[name]
+
+    def profile(self, name: str) -> Profile:
+        """A profile by name.
+
+        Raises:
+            ValueError: If there is none; lists what there is.
+        """
+        if name not in self.profiles:
+            raise ValueError(f"`profile` must be one of {', '.join(self.profiles)}, got {name!r}.")
+        return self.profiles[name]
+
+
+def registry_path() -> Path:
+    """The registry of the checkout that this library is installed from."""
+    return Path(__file__).resolve().parents[2] / "experiments" / "registry.yaml"
+
+
+def read_registry(path: Path | None = None) -> Registry:
+    """Reads and checks a registry; every cell of it can be made, every number is in the paper.
+
+    Args:
+        path: The file; the checkout's own where left out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        RegistryError: If an entry is unknown, missing or of the wrong kind; names it.
+    """
+    import yaml
+
+    path = path or registry_path()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected the registry of experiments, found none. It comes with a clone."
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RegistryError(f"{path}: expected YAML, got {error}.") from error
+    if not isinstance(content, dict) or set(content) != {"profiles", "experiments"}:
+        raise RegistryError(f"{path}: expected `profiles` and `experiments` at the top, got {content!r:.80}.")
+    try:
+        profiles = {
+            name: Profile(name=name, **_checked(entry, "profile", f"profile {name}"))
+            for name, entry in content["profiles"].items()
+        }
+        experiments = {name: _experiment(name, entry) for name, entry in content["experiments"].items()}
+        registry = Registry(profiles, experiments)
+        for experiment in experiments.values():
+            for profile in profiles.values():
+                list(experiment.cells(profile, seeds=1))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RegistryError(f"{path}: {error}") from error
+    return registry
+
+
+def _experiment(name: str, entry: Any) -> Experiment:
+    where = f"experiment {name}"
+    values = _checked(entry, "experiment", where)
+    for protocol in (values["protocol"], *values["tests"]):
+        get_protocol(protocol)
+    for setting, columns in values["settings"].items():
+        _checked(columns, "setting", f"{where}, setting {setting}")
+        for role, options in columns["data"].items():
+            _checked(options, "role", f"{where}, setting {setting}, {role}")
+    for condition, row in values["conditions"].items():
+        _checked(row, "condition", f"{where}, condition {condition}")
+        if row.get("network", "full") not in _NETWORKS:
+            raise ValueError(f"{where}, condition {condition}: `network` must be one of {_NETWORKS}.")
+    if values["baseline"] not in values["conditions"]:
+        raise ValueError(f"{where}: `baseline` must be one of its conditions, got {values['baseline']!r}.")
+    answers = []
+    for number, listed in enumerate(values.pop("paper", [])):
+        answer = _checked(listed, "answer", f"{where}, paper {number}")
+        setting, condition = answer["cell"]
+        if setting not in values["settings"] or condition not in values["conditions"]:
+            raise ValueError(f"{where}, paper {number}: expected a cell of it, got {answer['cell']}.")
+        answers.append(Answer(paper_number(*answer["number"]).key, setting, condition, answer["metric"]))
+    return Experiment(name=name, answers=tuple(answers), **values)
+
+
+def _checked(entry: Any, kind: str, where: str) -> dict[str, Any]:
+    """An entry with neither unknown keys nor missing ones."""
+    keys = _KEYS[kind]
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: expected {', '.join(sorted(keys))}, got {entry!r:.60}.")
+    if unknown := sorted(map(str, set(entry) - keys)):
+        raise ValueError(f"{where}: expected keys among {', '.join(sorted(keys))}, got {', '.join(unknown)}.")
+    if missing := sorted(keys - set(entry) - _OPTIONAL):
+        raise ValueError(f"{where}: expected {', '.join(missing)}, found none.")
+    return dict(entry)
