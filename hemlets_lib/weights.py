@@ -10,12 +10,14 @@ and type is held against the preset `official`, before a single number is used.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,12 +31,14 @@ from hemlets_lib.pretrained import OFFICIAL_GRID, from_official, official_key
 __all__ = ["RELEASE", "RELEASE_FILE", "describe_network", "load_network", "official_layout"]
 
 RELEASE_FILE = "hemlets_h36m_lastest.pth"  # as the authors spell it
-RELEASE: Mapping[str, str] = {
-    "origin": "the authors' release (Zhou et al., ICCV 2019), judged by the layout of its layers",
-    "trained_on": "Human3.6M and MPII, as the paper states; the file itself does not say",
-    "licence": "research or educational purposes only, no commercial use or redistribution, says the release",
-    "channel_order": "as released, not published; channels.inspect_channels works it out",
-}
+RELEASE: Mapping[str, str] = MappingProxyType(
+    {
+        "origin": "the authors' release (Zhou et al., ICCV 2019), judged by the layout of its layers",
+        "trained_on": "Human3.6M and MPII, as the paper states; the file itself does not say",
+        "licence": "research or educational purposes only, no commercial use or redistribution, says the release",
+        "channel_order": "as released, not published; channels.inspect_channels works it out",
+    }
+)
 
 _PRESET = "official"
 _COUNTER = ".num_batches_tracked"  # for training with another momentum; PyTorch before 0.4.1 did not save it
@@ -55,6 +59,11 @@ def official_layout() -> dict[str, tuple[int, ...]]:
     Returns:
         Name → shape: 49 614 844 weights, the batch statistics, and the bins of their integral.
     """
+    return dict(_layout())
+
+
+@functools.cache
+def _layout() -> Mapping[str, tuple[int, ...]]:
     config = PRESETS[_PRESET]
     with torch.device("meta"):
         blanks = HEMletsNet(config).state_dict()
@@ -154,7 +163,7 @@ def _unpickle(path: Path) -> Any:
     """What `torch.load` makes of the file, tensors and plain containers only."""
     if (size := _unpacked_bytes(path)) > _LARGEST_BYTES:
         raise ValueError(
-            f"{path}: expected at most {_LARGEST_BYTES / 1e9:.0f} GB of weights, got {size / 1e9:.1f} GB. "
+            f"{path}: expected at most {_LARGEST_BYTES / 1e9:g} GB of weights, got {size / 1e9:.2g} GB. "
             f"{_REMEDY}"
         )
     try:
@@ -219,7 +228,7 @@ def _without_prefix(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def _check_layout(path: Path, state: Mapping[str, Tensor]) -> None:
-    layout = official_layout()
+    layout = _layout()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     faults = {
         "missing": [name for name in layout if name not in state and not name.endswith(_COUNTER)],
