@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hemlets_lib.data.images import FILL_RGB, crop_image, decode_image, encode_jpeg, read_image
+from hemlets_lib.data.images import FILL_RGB, crop_image, decode_image, encode_jpeg, read_image, read_size
 from hemlets_lib.geometry import apply_affine, crop_affine
 
 
@@ -333,3 +333,14 @@ def test_jpeg_keeps_colours_close():
     assert np.abs(decoded.astype(int) - image).mean() < 2
     with Image.open(io.BytesIO(encode_jpeg(image, quality=95))) as picture:
         assert picture.size == (32, 32)
+
+
+def test_the_size_is_that_of_the_picture_as_read(tmp_path):
+    exif = Image.Exif()
+    for orientation, size in ((1, (30, 20)), (3, (30, 20)), (6, (20, 30)), (8, (20, 30))):
+        exif[0x0112] = orientation
+        Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
+        assert read_size(tmp_path / "a.jpg") == size == read_image(tmp_path / "a.jpg").shape[1::-1]
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n")
+    assert read_size(tmp_path / "b.png") is None
+    assert read_size(tmp_path / "none.png") is None

@@ -28,6 +28,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "read_image",
+    "read_size",
 ]
 
 FILL_RGB = (124, 116, 104)  # ImageNet's mean colour in grey levels
@@ -39,6 +40,8 @@ PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm",
     ".pgm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
 )  # fmt: skip
+_EXIF_ORIENTATION = 0x0112
+_EXIF_ON_ITS_SIDE = (5, 6, 7, 8)  # width and height change places
 _HEIC_HEAD = 12
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _FILTER_REACH = 3  # source pixels beyond the box that Pillow's bicubic filter may look at, per unit of scale
@@ -149,6 +152,21 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
             f"{path}: expected a file that can be read, got an error ({error.strerror or error}). "
             "Check its permissions and the disk."
         ) from error
+
+
+def read_size(path: str | Path) -> tuple[int, int] | None:
+    """How large `read_image` would give a picture, from its header.
+
+    Returns:
+        Width and height; None where the file is missing or its header damaged.
+    """
+    try:
+        with Image.open(path, formats=_known_formats()) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(_EXIF_ORIENTATION) in _EXIF_ON_ITS_SIDE
+    except Exception:  # as many kinds as there are ways to damage a header
+        return None
+    return (height, width) if turned else (width, height)
 
 
 def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], *, quality: int) -> bytes:

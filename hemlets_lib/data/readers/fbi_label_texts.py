@@ -49,6 +49,9 @@ def ordinal_pose_labels(
         labels: The folder of text files.
         pictures: The folder of pictures.
 
+    Returns:
+        The document.
+
     Raises:
         DownloadError: If there are no labels, or a file is damaged; names it and the line.
     """

@@ -41,11 +41,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hemlets_lib.data.images import read_size
 from hemlets_lib.data.readers.contract import Reader, Skipped
 from hemlets_lib.data.readers.files import DownloadError, as_array, read_mat
 from hemlets_lib.data.readers.joint_orders import LSP14
 from hemlets_lib.data.readers.lsp import LSP_PICTURES, LSP_TRAINING
-from hemlets_lib.data.readers.photographs import Person, PhotoReader, picture_size, px_array, to_hemlets18
+from hemlets_lib.data.readers.photographs import Person, PhotoReader, px_array, to_hemlets18
 from hemlets_lib.skeleton import HEMLETS18, MPII16, Skeleton
 from hemlets_lib.triplets import UNKNOWN
 
@@ -134,7 +135,7 @@ def check_within(
         where: The file with the joints.
         advice: What to do about it.
     """
-    sizes = [picture_size(path) for path in pictures]
+    sizes = [read_size(path) for path in pictures]
     found = [(path, size) for path, size in zip(pictures, sizes, strict=True) if size is not None]
     if not found:
         return

@@ -16,9 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 
-from hemlets_lib.data.images import FORMATS
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array
 from hemlets_lib.data.readers.pictures import ImageFiles
@@ -32,7 +30,6 @@ __all__ = [
     "Person",
     "PhotoReader",
     "need",
-    "picture_size",
     "px_array",
     "px_field",
     "to_hemlets18",
@@ -261,16 +258,3 @@ def px_field(
 ) -> Float[np.ndarray, "..."]:
     """A field that a record needs, as pixels; arguments as in `need` and `px_array`."""
     return px_array(need(record, key, where), shape, name=key, where=where, finite=finite)
-
-
-def picture_size(path: Path) -> tuple[int, int] | None:
-    """A picture's size, from its header.
-
-    Returns:
-        Width and height; None where the file is missing or damaged.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return picture.size
-    except Exception:  # as many kinds as there are ways to damage a header; who decodes it will say so
-        return None
