@@ -9,12 +9,25 @@ import sys
 from typing import NoReturn
 
 from hemlets_lib.cli import downloads, evaluation, prediction, suite, training
+from hemlets_lib.cli.experiments import experiments
 from hemlets_lib.cli.options import Profile, app
 from hemlets_lib.cli.shards import data
 
-__all__ = ["Profile", "app", "data", "downloads", "evaluation", "main", "prediction", "suite", "training"]
+__all__ = [
+    "Profile",
+    "app",
+    "data",
+    "downloads",
+    "evaluation",
+    "experiments",
+    "main",
+    "prediction",
+    "suite",
+    "training",
+]
 
 app.add_typer(data, name="data")
+app.add_typer(experiments, name="experiments")
 
 
 def _stop(signum: int, frame: object) -> NoReturn:

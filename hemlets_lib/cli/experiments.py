@@ -1,0 +1,168 @@
+"""`hemlets experiments …`: run what the registry lists, show what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hemlets_lib.cli.options import PATH, TEXT, Profile
+
+__all__ = ["experiments"]
+
+experiments = typer.Typer(
+    help="Run the registry's experiments and hold them against the paper.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="An experiment of the registry.", **TEXT)]
+ProfileOption = Annotated[Profile, typer.Option(help="How much to compute.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")]
+Shards = Annotated[Path, typer.Option(help="Folder of drawn data.", **PATH)]
+Runs = Annotated[Path, typer.Option(help="Folder of the cells' runs.", **PATH)]
+Results = Annotated[
+    Path | None, typer.Option(help="Folder of the results.", show_default="experiments/results", **PATH)
+]
+
+
+@experiments.command("list", epilog="Example:  hemlets experiments list")
+def list_experiments() -> None:
+    """The registry: each experiment with its settings and conditions."""
+    from rich.table import Table
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.registry import read_registry
+
+    table = Table("experiment", "question", "settings", "conditions", box=None, pad_edge=False)
+    for each in read_registry().experiments.values():
+        table.add_row(each.name, each.title, "\n".join(each.settings), "\n".join(each.conditions))
+    console.print(table)
+
+
+@experiments.command(
+    "run",
+    epilog="Example:  hemlets experiments run table4 --profile laptop --seeds 3\n\n"
+    "Example:  hemlets experiments run table4 --profile paper "
+    "--real human36m-train=shards/h36m-train --real human36m-test=shards/h36m-test "
+    "--real in_the_wild-train=shards/mpii-train\n\nRun again to resume.",
+)
+def run(
+    name: Name,
+    profile: ProfileOption = Profile.laptop,
+    seeds: Seeds = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only settings or conditions of this name; repeatable.", show_default="all"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Cells side by side.", show_default="one per core")
+    ] = None,
+    real: Annotated[
+        list[str] | None, typer.Option(help="ROLE=FOLDER of real shards instead of drawn ones; repeatable.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="'cpu' keeps off a GPU.", show_default="what there is", **TEXT)
+    ] = None,
+    shards: Shards = Path("shards"),
+    runs: Runs = Path("runs/experiments"),
+    results: Results = None,
+) -> None:
+    """Run the cells that are missing, each through papermill; an interrupted run carries on."""
+    import os
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.sweep import pending, run_cells
+
+    cells = _cells(name, profile, seeds, only or [])
+    workplace = _workplace(shards, runs, real or [], device)
+    todo = pending(cells, workplace, folder=results)
+    console.print(f"{len(cells)} cells, {len(cells) - len(todo)} there already, {len(todo)} to run")
+    failed = 0
+    jobs = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
+    for cell, problem in run_cells(cells, workplace, jobs=jobs, folder=results):
+        failed += bool(problem)
+        console.print(f"{cell.name}: {problem or 'done'}", markup=False)
+    _print_table(name, profile, results)
+    if failed:
+        raise typer.Exit(1)
+
+
+@experiments.command("status", epilog="Example:  hemlets experiments status --profile laptop")
+def status(
+    profile: ProfileOption = Profile.laptop, results: Results = None, runs: Runs = Path("runs/experiments")
+) -> None:
+    """How many cells of each experiment are committed, or finished here."""
+    from rich.table import Table
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.cells import Workplace, result_of
+    from hemlets_lib.experiments.registry import read_registry
+    from hemlets_lib.experiments.sweep import read_gathered
+
+    registry, workplace = read_registry(), Workplace(runs=runs)
+    table = Table("experiment", "cells a seed", "committed", "finished here", box=None, pad_edge=False)
+    for each in registry.experiments.values():
+        cells = list(each.cells(registry.profile(profile.value), 1))
+        here = sum(result_of(cell, workplace) is not None for cell in cells)
+        table.add_row(
+            each.name, str(len(cells)), str(len(read_gathered(each.name, profile.value, results))), str(here)
+        )
+    console.print(table)
+
+
+@experiments.command("report", epilog="Example:  hemlets experiments report table4 --profile laptop")
+def report(name: Name, profile: ProfileOption = Profile.laptop, results: Results = None) -> None:
+    """An experiment's table: means with intervals, and paired differences to its baseline."""
+    _print_table(name, profile, results)
+
+
+def _cells(name: str, profile: Profile, seeds: int, only: list[str]) -> list[Any]:
+    from hemlets_lib.experiments.registry import read_registry
+
+    registry = read_registry()
+    experiment = registry.experiment(name)
+    known = {*experiment.settings, *experiment.conditions}
+    if unknown := [each for each in only if each not in known]:
+        raise typer.BadParameter(
+            f"expected settings or conditions of {name} ({', '.join(sorted(known))}), "
+            f"got {', '.join(unknown)}.",
+            param_hint="--only",
+        )
+    settings = {each for each in only if each in experiment.settings} or set(experiment.settings)
+    conditions = {each for each in only if each in experiment.conditions} or set(experiment.conditions)
+    cells = experiment.cells(registry.profile(profile.value), seeds)
+    return [cell for cell in cells if cell.setting in settings and cell.condition in conditions]
+
+
+def _workplace(shards: Path, runs: Path, real: list[str], device: str | None) -> Any:
+    from hemlets_lib.experiments.cells import Workplace
+
+    folders = {}
+    for entry in real:
+        role, equals, folder = entry.partition("=")
+        if not equals or not role or not folder:
+            raise typer.BadParameter(f"expected ROLE=FOLDER, got {entry!r}.", param_hint="--real")
+        folders[role] = Path(folder)
+    return Workplace(shards, runs, folders, device)
+
+
+def _print_table(name: str, profile: Profile, results: Path | None) -> None:
+    from rich.table import Table
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.registry import read_registry
+    from hemlets_lib.experiments.sweep import read_gathered, table
+    from hemlets_lib.protocols import get_protocol
+
+    experiment = read_registry().experiment(name)
+    gathered = read_gathered(name, profile.value, results)
+    metric = get_protocol(experiment.protocol).rows[0]
+    found = table(experiment, gathered, metric=metric.metric)
+    shown = Table(
+        "setting", "condition", f"{metric.name} ({metric.unit})", f"against {experiment.baseline}", "seeds",
+        box=None, pad_edge=False, title=f"{experiment.title} ({profile.value})",
+    )  # fmt: skip
+    for row in found:
+        difference = "" if row["difference"] is None else str(row["difference"])
+        shown.add_row(row["setting"], row["condition"], str(row["mean"]), difference, str(row["mean"].n))
+    console.print(shown if found else f"No results of {name} in profile {profile.value} yet.")
