@@ -201,7 +201,10 @@ def _fingerprint(takes: Sequence[Take]) -> str:
     hashed = hashlib.sha256()
     for take in takes:
         hashed.update(f"{take.name} {len(take)}".encode())
-        arrays = (take.frames, take.joints_px, take.joints_cam_mm, take.states, take.boxes_px, take.affines)
+        arrays = (
+            take.frames, take.joints_px, take.joints_cam_mm, take.joints_root_rel_mm, take.states,
+            take.boxes_px, take.affines,
+        )  # fmt: skip
         for array in arrays:
             hashed.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()[:16]

@@ -24,6 +24,7 @@ from hemlets_lib.data.readers.pictures import VideoFrames
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.data.videos import Video
 from hemlets_lib.geometry import Camera
+from hemlets_lib.skeleton import H36M17, HEMLETS18
 
 __all__ = [
     "DISAGREE",
@@ -84,10 +85,17 @@ def missing_files(root: Path, expected: Sequence[Path]) -> Iterator[Finding]:
 def disagreement_px(
     joints_cam_mm: Float[np.ndarray, "F J 3"], joints_px: Float[np.ndarray, "F J 2"], camera: Camera
 ) -> float:
-    """How far at most a labelled pixel lies from where the camera sees the joint; infinite behind it."""
+    """How far at most a labelled pixel lies from where the camera sees the joint; infinite behind it.
+
+    Of the 18 joints the thorax does not count: the middle of two points is not seen at the middle of their
+    pixels, but up to 2 px beside it.
+    """
+    if joints_cam_mm.shape[1] == HEMLETS18.num_joints:
+        joints_cam_mm, joints_px = joints_cam_mm[:, : H36M17.num_joints], joints_px[:, : H36M17.num_joints]
     seen = camera.project(torch.from_numpy(np.asarray(joints_cam_mm, dtype=np.float64))).numpy()
     both = np.isfinite(joints_cam_mm).all(-1) & np.isfinite(joints_px).all(-1)
-    distance = np.linalg.norm(seen - joints_px, axis=-1)[both]
+    with np.errstate(over="ignore", invalid="ignore"):  # of damaged numbers, which then disagree
+        distance = np.linalg.norm(seen - joints_px, axis=-1)[both]
     return float(np.nan_to_num(distance, nan=np.inf).max(initial=0.0))
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from hemlets_lib.skeleton import HEMLETS_PARTS, Skeleton
 
-__all__ = ["HUMANEVA15", "LSP14", "MPI_INF_3DHP28", "ORDINAL_POSE15"]
+__all__ = ["HUMANEVA15", "LSP14", "MPI_INF_3DHP28", "ORDINAL_POSE15", "SPIN24"]
 
 _RIGHT_LEG = ("right_hip", "right_knee", "right_ankle")
 _LEFT_LEG = ("left_hip", "left_knee", "left_ankle")
@@ -58,8 +58,8 @@ HUMANEVA15 = Skeleton(
     part_names=HEMLETS_PARTS,
 )  # fmt: skip
 
-# MPI-INF-3DHP's training set. As in `skeleton.MPI_INF_3DHP17`, its head_top is our head, its head our nose and
-# its spine our torso. Source: mpii_get_joint_set.m of the download.
+# MPI-INF-3DHP's training set. As in `skeleton.MPI_INF_3DHP17`, its head_top is our head, its head our nose
+# and its spine our torso. Source: mpii_get_joint_set.m of the download.
 MPI_INF_3DHP28 = Skeleton(
     name="mpi_inf_3dhp28",
     joint_names=(
@@ -73,6 +73,23 @@ MPI_INF_3DHP28 = Skeleton(
         ("neck", "right_clavicle", *_RIGHT_ARM, "right_hand"),
         ("pelvis", *_LEFT_LEG, "left_foot", "left_toe"),
         ("pelvis", *_RIGHT_LEG, "right_foot", "right_toe"),
+    ),
+    part_names=HEMLETS_PARTS,
+)  # fmt: skip
+
+# The 24 joints into which SPIN gathers those of all data sets. Of Human3.6M it fills 17: 'Neck (LSP)' from
+# joint 24 of the 32, which lies where joint 13 does, our neck; 'Spine (H36M)' is our torso, 'Jaw (H36M)' our
+# nose, and 'Head (H36M)' our head. Source: constants.py and datasets/preprocess/h36m.py of nkolot/SPIN.
+SPIN24 = Skeleton(
+    name="spin24",
+    joint_names=(
+        *_RIGHT_LEG[::-1], *_LEFT_LEG, *_RIGHT_ARM[::-1], *_LEFT_ARM, "neck", "lsp_head_top", "pelvis",
+        "mpii_thorax", "torso", "nose", "head", "face_nose", "left_eye", "right_eye", "left_ear", "right_ear",
+    ),
+    parent_names=_chains(
+        ("pelvis", *_RIGHT_LEG), ("pelvis", *_LEFT_LEG), ("neck", *_RIGHT_ARM), ("neck", *_LEFT_ARM),
+        ("pelvis", "torso", "mpii_thorax", "neck", "nose", "head", "lsp_head_top"), ("nose", "face_nose"),
+        *(("face_nose", joint) for joint in ("left_eye", "right_eye", "left_ear", "right_ear")),
     ),
     part_names=HEMLETS_PARTS,
 )  # fmt: skip
