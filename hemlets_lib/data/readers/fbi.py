@@ -175,9 +175,8 @@ def _people(document: Any, root: Path, *, where: str) -> Iterator[Person]:
     )
     records = document["records"]
     if not isinstance(records, list) or not records:
-        raise DownloadError(
-            f"{where}: expected a list of `records`, got {'none' if records == [] else records!r}."
-        )
+        got = "none" if records == [] else repr(records)
+        raise DownloadError(f"{where}: expected a list of `records`, got {got}.")
     for number, record in enumerate(records):
         here = f"{where}, record {number}"
         if not isinstance(record, Mapping):
