@@ -152,7 +152,11 @@ def why_no_triplets(info: CheckpointInfo) -> str:
 
 
 def poses_content(
-    pictures: Sequence[Mapping[str, Any]], *, network: Mapping[str, Any], skeleton: Skeleton
+    pictures: Sequence[Mapping[str, Any]],
+    *,
+    network: Mapping[str, Any],
+    skeleton: Skeleton,
+    made: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a `poses.json` holds.
 
@@ -160,6 +164,7 @@ def poses_content(
         pictures: A mapping for each: its `file`, its size, and `people` (`people_records`).
         network: From `network_record`.
         skeleton: The network's.
+        made: When and with what (`results.provenance`); now where left out.
 
     Returns:
         JSON that explains itself.
@@ -176,6 +181,6 @@ def poses_content(
             "parts": [{"parent": parent, "child": child} for parent, child in skeleton.part_names],
         },
         "network": dict(network),
-        "made": provenance(Path(__file__).resolve().parent),
+        "made": dict(made or provenance(Path(__file__).resolve().parent)),
         "pictures": [dict(picture) for picture in pictures],
     }

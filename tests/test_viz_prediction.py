@@ -37,7 +37,7 @@ def test_an_overlay_has_the_pictures_shape(size, expected):
 
 
 def test_a_joint_is_drawn_where_it_is():
-    """A single white joint's neighbourhood: all joints moved to (150, 40) of a picture shown at half size."""
+    """All joints moved to (1500, 400) of a picture that is shown at half its size."""
     found = people_in(1280, 2560, boxes=())
     there = torch.tensor([1500.0, 400.0]).expand(1, 18, 2)
     found = FoundPeople(

@@ -20,7 +20,7 @@ from hemlets_lib.people import Detector, FoundPeople, PersonBox, TorchvisionDete
 from hemlets_lib.pose_records import network_record, people_records, poses_content, why_no_triplets
 from hemlets_lib.predict_files import POSES_NAME, FilesFound, MediaFile, ResultFolder, write_text
 from hemlets_lib.prediction_pages import PLOTLY_NAME, Shown, VideoFrame, picture_page, video_page
-from hemlets_lib.results import write_json
+from hemlets_lib.results import provenance, write_json
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.viz_3d import plotly_script
 from hemlets_lib.viz_prediction import figure_pixels, overlay_figure
@@ -73,6 +73,7 @@ class PredictionTask:
         self._model, info = load_network(self.weights, device=self.device)
         self._detector: Detector | None = TorchvisionDetector(device=self.device) if self.detect else None
         self.network = network_record(self.weights, info)
+        self._made = provenance(Path(__file__).resolve().parent)
         self._shown = Shown(self.network, info.config.skeleton, why_no_triplets(info))
 
     def asked(self, files: FilesFound) -> dict[str, Any]:
@@ -161,7 +162,8 @@ class PredictionTask:
 
     def _write_poses(self, folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
         skeleton = self._shown.skeleton
-        write_json(folder / POSES_NAME, poses_content(records, network=self.network, skeleton=skeleton))
+        content = poses_content(records, network=self.network, skeleton=skeleton, made=self._made)
+        write_json(folder / POSES_NAME, content)
 
     def write_index(self, folder: ResultFolder, files: FilesFound) -> Outcome:
         """The page and the poses over all files that are done, also of a call before this one.
@@ -202,8 +204,7 @@ class PredictionTask:
             "summary": outcome.in_words(len(files.files), len(files.skipped)),
             "origin": f"Predicted by {self.network['file']}, {self.network['description']}{doubt}",
         }
-        skeleton = self._shown.skeleton
-        write_json(folder.root / POSES_NAME, poses_content(pictures, network=self.network, skeleton=skeleton))
+        self._write_poses(folder.root, pictures)
         write_text(folder.root / _INDEX, run_index(heading, cards))
         return outcome
 

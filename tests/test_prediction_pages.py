@@ -1,0 +1,193 @@
+"""Pages of predictions: they open offline, say whose prediction they show, and hold every pose."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+
+from hemlets_lib.model import HEMletsNet, ModelConfig
+from hemlets_lib.notebook_pages import network_references
+from hemlets_lib.people import FoundPeople, PersonBox, predict_people
+from hemlets_lib.pose_records import people_records
+from hemlets_lib.prediction_pages import (
+    PLOTLY_NAME,
+    HardPose,
+    Shown,
+    VideoFrame,
+    gallery_page,
+    picture_page,
+    video_page,
+    weights_box,
+)
+from hemlets_lib.skeleton import HEMLETS18
+
+CONFIG = ModelConfig(
+    "test", "tiny", image_size=32, heatmap_size=16, depth_size=5, upsample_channels=6, encoder_channels=9,
+    fusion=(3, 11),
+)  # fmt: skip
+NETWORK = {
+    "file": "w<eights>.safetensors", "sha256": "0123456789abcdef" * 4, "description": "preset 'nano': drawn.",
+    "has_seen_photographs": False,
+}  # fmt: skip
+SHOWN = Shown(NETWORK, HEMLETS18)
+BOXES = (PersonBox(5, 6, 20, 30, 0.75), PersonBox(30, 2, 25, 40))
+
+
+def people_in(boxes) -> FoundPeople:
+    torch.manual_seed(1)
+    model = HEMletsNet(CONFIG)
+    torch.nn.init.normal_(model.head[-1].weight, std=5.0)
+    return predict_people(model, np.full((50, 70, 3), 90, np.uint8), boxes=boxes)
+
+
+@pytest.fixture(scope="module")
+def found() -> FoundPeople:
+    return people_in(BOXES)
+
+
+def parsed(page: str) -> BeautifulSoup:
+    return BeautifulSoup(page, "html.parser")
+
+
+def offline(page: str, files) -> None:
+    """Nothing is asked of a network, and every picture is a file beside the page."""
+    assert network_references(page) == []
+    soup = parsed(page)
+    assert all(image["src"] in files and image["alt"].strip() for image in soup.find_all("img"))
+    assert len({each["id"] for each in soup.find_all(id=True)}) == len(soup.find_all(id=True))
+    for viewer in soup.select(".viewer"):
+        figure = json.loads(soup.find(id=viewer["data-figure"]).string)
+        assert figure["data"] and figure["layout"]["scene"]
+
+
+def test_a_pictures_page(found):
+    files = picture_page("me & <you>.jpg", found, SHOWN)
+    page = files["index.html"]
+    offline(page, files)
+    assert set(files) == {"index.html", "overlay.png", "triplets-1.png", "triplets-2.png"}
+    assert all(files[name].startswith(b"\x89PNG") for name in files if name.endswith("png"))
+    soup = parsed(page)
+    assert soup.h1.string == "me & <you>.jpg" and soup.title.string == "me & <you>.jpg"
+    assert [section.h2.string for section in soup.find_all("section")] == ["Person 1", "Person 2"]
+    assert len(soup.select(".viewer")) == 2
+    assert [script["src"] for script in soup.find_all("script", src=True)] == [f"../{PLOTLY_NAME}"]
+    rows = soup.find("table").find_all("tr")
+    assert len(rows) == 19 and rows[1].th.string == "pelvis"
+    numbers = [float(cell.string) for cell in rows[1].find_all("td")]
+    expected = [*found.prediction.joints_px[0, 0].tolist(), 0, 0, 0]
+    assert numbers == pytest.approx(expected, abs=0.06)
+
+
+def test_the_weights_come_first(found):
+    page = picture_page("me.jpg", found, SHOWN)["index.html"]
+    text = parsed(page).get_text(" ", strip=True)
+    assert "w<eights>.safetensors" in text and "0123456789ab…" in text and "preset 'nano': drawn." in text
+    assert "only ever seen drawings of people, never a photograph: expect it to fail" in text
+    assert page.index('class="weights doubtful"') < page.index("<img")
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (True, None),
+        (None, "does not say whether it was trained on photographs"),
+        (False, "never a photograph"),
+    ],
+)
+def test_how_far_to_trust_the_weights(seen, words):
+    box = weights_box({**NETWORK, "has_seen_photographs": seen})
+    assert ("doubtful" in box) == (seen is not True)
+    assert ("<strong>" in box) == (words is not None) and (words or "") in box
+
+
+def test_where_the_boxes_and_the_scale_come_from(found):
+    text = parsed(picture_page("me.jpg", found, SHOWN)["index.html"]).get_text(" ", strip=True)
+    assert "2 people · in the boxes that were given" in text and "perspective is neglected" in text
+    text = parsed(picture_page("me.jpg", people_in(()), SHOWN)["index.html"]).get_text(" ", strip=True)
+    assert "one person · no box was given, so the whole picture was taken for one person" in text
+
+
+def test_nobody(found):
+    files = picture_page("empty.jpg", FoundPeople(found.image, (), (), "detector", None), SHOWN)
+    offline(files["index.html"], files)
+    assert "nobody · found by the person detector" in files["index.html"] and set(files) == {
+        "index.html", "overlay.png",
+    }  # fmt: skip
+    assert "<script" not in files["index.html"]
+
+
+def test_without_triplets_the_page_says_why(found):
+    shown = Shown(NETWORK, HEMLETS18, "Which map is which is not published.")
+    files = picture_page("me.jpg", found, shown)
+    assert "triplets-1.png" not in files and "Which map is which is not published." in files["index.html"]
+    plain = found.prediction._replace(triplets=None, decoded=None)
+    plain = FoundPeople(found.image, found.boxes, found.squares, "given", plain)
+    assert "has no intermediate branch" in picture_page("me.jpg", plain, SHOWN)["index.html"]
+
+
+def test_without_millimetres_there_is_no_viewer(found):
+    nowhere = torch.full_like(found.prediction.joints_root_rel_mm, torch.nan)
+    lost = found.prediction._replace(joints_root_rel_mm=nowhere)
+    page = picture_page("me.jpg", FoundPeople(found.image, BOXES, found.squares, "given", lost), SHOWN)[
+        "index.html"
+    ]
+    assert not parsed(page).select(".viewer") and "there are no millimetres to draw" in page
+    assert [cell.string for cell in parsed(page).find("table").find_all("tr")[1].find_all("td")][2:] == [
+        "–"
+    ] * 3
+
+
+def test_a_script_cannot_be_ended_from_inside(found):
+    frames = [VideoFrame(0, 0.0, "frames/</script><b>.jpg", people_records(found, CONFIG))]
+    soup = parsed(video_page("</script>.mp4", frames, SHOWN, note="</script>"))
+    assert soup.b is None and soup.h1.string == "</script>.mp4"
+    assert json.loads(soup.find(id="steps").string) == [["0", 0.0, "frames/</script><b>.jpg"]]
+
+
+def test_a_videos_page(found):
+    people = people_records(found, CONFIG)
+    frames = [
+        VideoFrame(0, 0.0, "frames/0.jpg", []),
+        VideoFrame(5, 0.2, "frames/5.jpg", people),
+        VideoFrame(10, 0.4, "frames/10.jpg", people[:1]),
+    ]
+    page = video_page("clip.mp4", frames, SHOWN, note="3 frames")
+    offline(page, {"frames/0.jpg"})
+    soup = parsed(page)
+    assert json.loads(soup.find(id="steps").string) == [
+        ["0", 0.0, "frames/0.jpg"], ["5", 0.2, "frames/5.jpg"], ["10", 0.4, "frames/10.jpg"],
+    ]  # fmt: skip
+    assert soup.find(id="at")["max"] == "2"
+    first, second = (json.loads(soup.find(id=f"figure-{number}").string) for number in (1, 2))
+    assert [frame["name"] for frame in first["frames"]] == ["0", "5", "10"]
+    there = [[bool(frame["data"][0]["x"]) for frame in figure["frames"]] for figure in (first, second)]
+    assert there == [[False, True, True], [False, True, False]]
+    assert page.index("const drawn") < page.index("drawn.forEach")
+
+
+def test_a_video_with_nobody(found):
+    page = video_page("clip.mp4", [VideoFrame(0, 0.0, "frames/0.jpg", [])], SHOWN, note="1 frame")
+    offline(page, {"frames/0.jpg"})
+    assert not parsed(page).select(".viewer, section")
+
+
+@pytest.mark.parametrize("in_3d", [True, False])
+def test_a_gallery(in_3d):
+    pose = HardPose(
+        name="S9 <upside down>", image=np.full((40, 40, 3), 9, np.uint8), joints_crop=torch.rand(18, 3) - 0.5,
+        true_crop=torch.rand(18, 3) - 0.5, joints_mm=torch.randn(18, 3) * 300,
+        true_mm=torch.randn(18, 3) * 300 if in_3d else None, unusual=1.25, off_percent=3.04,
+        error_mm=87.4 if in_3d else None,
+    )  # fmt: skip
+    files = gallery_page("Hard poses", [pose, pose], NETWORK, HEMLETS18, "by labels")
+    offline(files["index.html"], files)
+    text = parsed(files["index.html"]).get_text(" ", strip=True)
+    assert "Chosen: by labels." in text and "2 · S9 <upside down>" in text and "never a photograph" in text
+    error = "MPJPE 87 mm" if in_3d else "no 3D labels"
+    assert f"1.25 from the median pose; in the picture 3.0 % of the crop off; {error}." in text
+    traces = json.loads(parsed(files["index.html"]).find(id="figure-1").string)["data"]
+    assert len(traces) == (2 if in_3d else 3)  # two poses, or one in the colours of its sides
+    assert re.findall(r'<script src="([^"]+)"', files["index.html"]) == [PLOTLY_NAME]
