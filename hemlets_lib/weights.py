@@ -35,7 +35,7 @@ RELEASE: Mapping[str, str] = MappingProxyType(
     {
         "origin": "the authors' release (Zhou et al., ICCV 2019), judged by the layout of its layers",
         "trained_on": "Human3.6M and MPII, as the paper states; the file itself does not say",
-        "licence": "research or educational purposes only, no commercial use or redistribution, says the release",
+        "licence": "for research or education, not for commercial use or redistribution, says the release",
         "channel_order": "as released, not published; channels.inspect_channels works it out",
     }
 )

@@ -86,7 +86,7 @@ def test_the_authors_file_as_it_is(path, state, tmp_path):
     assert info.metadata.items() >= RELEASE.items() and info.metadata["file"] == path.name
     assert len(info.metadata["sha256"]) == 64
     said = describe_network(info)
-    assert said.startswith("preset 'official': the authors' release") and "no commercial use" in said
+    assert said.startswith("preset 'official': the authors' release") and "not for commercial use" in said
     torch.nn.init.zeros_(model.backbone.bn1.weight)  # each tensor has memory of its own, and can be trained
     assert model.backbone.bn1.bias.min() > 0
 
