@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,16 +27,15 @@ Form = Annotated[
 @data.command("sets", epilog="Example:  hemlets data sets")
 def data_sets() -> None:
     """List the data sets that can be read, each form with what its folder holds."""
-    from rich.table import Table
-
     from hemlets_lib.console import console
     from hemlets_lib.data.readers import READERS
 
-    table = Table("data set", "form", "splits", "folder holds", box=None, pad_edge=False)
     for name, forms in READERS.items():
         for form, reader in forms.items():
-            table.add_row(name, form, ", ".join(reader.splits), reader.layout)
-    console.print(table)
+            console.print(f"[bold]{name}[/bold], form [bold]{form}[/bold]: {reader.title}")
+            console.print(f"splits {', '.join(reader.splits)}; the folder holds", style="dim")
+            console.print(textwrap.indent(reader.layout, "    "), markup=False, highlight=False)
+            console.print()
 
 
 @data.command(
