@@ -131,6 +131,9 @@ class ChannelReport:
 def map_names(config: ModelConfig) -> tuple[str, ...]:
     """What each channel of the intermediate branch should show, in this library's order.
 
+    Returns:
+        K·S names such as "neck → head, +1", then J such as "heatmap of neck".
+
     Raises:
         ValueError: If the network has no intermediate branch.
     """

@@ -147,7 +147,7 @@ def test_what_is_not_known_does_not_count(config):
 
 
 def test_a_trained_network_with_shuffled_channels():
-    """Sixty drawn people: 53 of 60 channels carry a state they show and the network tells; all are right."""
+    """Sixty drawn people: 52 of 60 channels carry what they show and the network tells; all are right."""
     model, _ = load_checkpoint(find_weights("nano"))
     samples = load_samples(size=model.config.image_size)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(3))

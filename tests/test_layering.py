@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "watchers",
         "evaluate",
         "prediction",
+        "channels",
         "people",
         "pose_records",
         "predict_files",
