@@ -40,7 +40,9 @@ function draw(viewer) {
   if (drawn.push(viewer) > 8) Plotly.purge(drawn.shift());
   const figure = JSON.parse(document.getElementById(viewer.dataset.figure).textContent);
   Object.assign(figure.layout, {width: undefined, height: 460, autosize: true});
-  Plotly.newPlot(viewer, figure.data, figure.layout, {displaylogo: false, responsive: true})
+  // Without the button that would send the drawing to plotly's servers.
+  const options = {displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: ""};
+  Plotly.newPlot(viewer, figure.data, figure.layout, options)
     .then(() => figure.frames && Plotly.addFrames(viewer, figure.frames))
     .then(() => { viewer.frames = Boolean(figure.frames); viewer.dataset.drawn = "yes"; showFrame(viewer); });
 }
