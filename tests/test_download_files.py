@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import scipy.io
 
+from hemlets_lib.data.readers.cdf import read_cdf
 from hemlets_lib.data.readers.files import (
     DownloadError,
     as_array,
     h5_array,
     inside,
     open_h5,
-    read_cdf,
     read_json,
     read_mat,
     read_npz,
@@ -138,7 +138,7 @@ def test_npz(tmp_path):
 
 
 def test_an_npz_that_would_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("hemlets_lib.data.readers.files._LARGEST_ARRAY", 10_000)
+    monkeypatch.setattr("hemlets_lib.data.readers.files.LARGEST_ARRAY", 10_000)
     np.savez_compressed(tmp_path / "a.npz", zeros=np.zeros(10_000))  # a few bytes in the file
     with pytest.raises(DownloadError, match=r"zeros would take 80128 bytes"):
         read_npz(tmp_path / "a.npz", "zeros")

@@ -19,13 +19,14 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 __all__ = [
+    "LARGEST_ARRAY",
     "DownloadError",
     "as_array",
-    "cdf_shape",
+    "check_there",
+    "damaged",
     "h5_array",
     "inside",
     "open_h5",
-    "read_cdf",
     "read_json",
     "read_mat",
     "read_npz",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 _REMEDY = "Fetch the file again, or take it from its archive again."
-_LARGEST_ARRAY = 4 * 2**30  # bytes; the largest in use, LSP-extended's and 3DHP's, have some hundred MB
+LARGEST_ARRAY = 4 * 2**30  # bytes; the largest in use, LSP-extended's and 3DHP's, have some hundred MB
 # What the formats' libraries raise for damaged files; anything else is a bug, here or there.
 _WRONG = (
     ArithmeticError,
@@ -51,12 +52,20 @@ class DownloadError(ValueError):
     """A download that is incomplete, damaged, or not what it should be; the message names the file."""
 
 
-def _damaged(path: Path, kind: str, error: BaseException) -> DownloadError:
+def damaged(path: Path, kind: str, error: BaseException) -> DownloadError:
+    """What to raise for a file that its format's library could not read.
+
+    Args:
+        path: The file.
+        kind: What was expected.
+        error: What the library said.
+    """
     what = str(error).strip() or type(error).__name__
     return DownloadError(f"{path}: expected {kind}, got a file that cannot be read ({what}). {_REMEDY}")
 
 
-def _there(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Raises DownloadError unless there is a file that is not empty."""
     if not path.is_file():
         raise DownloadError(
             f"{path}: expected a file there, found {'a folder' if path.is_dir() else 'none'}."
@@ -99,11 +108,11 @@ def read_json(path: Path) -> Any:
     Raises:
         DownloadError: If it is missing, empty or no JSON.
     """
-    _there(path)
+    check_there(path)
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except _WRONG as error:
-        raise _damaged(path, "JSON", error) from error
+        raise damaged(path, "JSON", error) from error
 
 
 def read_mat(path: Path, *names: str) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def read_mat(path: Path, *names: str) -> dict[str, Any]:
     """
     from scipy.io import loadmat
 
-    _there(path)
+    check_there(path)
     with path.open("rb") as file:
         head = file.read(128)
     if head[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in head:
@@ -132,7 +141,7 @@ def read_mat(path: Path, *names: str) -> dict[str, Any]:
     try:
         content = loadmat(str(path), struct_as_record=False, squeeze_me=False, variable_names=list(names))
     except Exception as error:  # scipy raises many kinds, zlib's among them
-        raise _damaged(path, "a MATLAB file", error) from error
+        raise damaged(path, "a MATLAB file", error) from error
     return {name: _need(content, name, path) for name in names}
 
 
@@ -150,21 +159,21 @@ def read_npz(path: Path, *names: str, plain_objects: bool = False) -> dict[str, 
     Raises:
         DownloadError: If it is missing or damaged, lacks an array, or holds anything but numbers and text.
     """
-    _there(path)
+    check_there(path)
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             for name in names:
                 entry = _need(entries, name, path)
-                if entry.file_size > _LARGEST_ARRAY:
+                if entry.file_size > LARGEST_ARRAY:
                     raise ValueError(f"{name} would take {entry.file_size} bytes")
                 with archive.open(entry) as file:
                     found[name] = _read_npy(file, f"{path}, {name}", plain_objects)
     except DownloadError:
         raise
     except Exception as error:  # zlib's errors among others
-        raise _damaged(path, "an .npz file", error) from error
+        raise damaged(path, "an .npz file", error) from error
     return found
 
 
@@ -243,7 +252,7 @@ def read_plain_pickle(path: Path) -> Any:
     Raises:
         DownloadError: If it is missing or damaged, or asks for anything else, which is not run.
     """
-    _there(path)
+    check_there(path)
     file: BinaryIO
     try:
         with path.open("rb") as file:
@@ -251,38 +260,7 @@ def read_plain_pickle(path: Path) -> Any:
     except DownloadError:
         raise
     except Exception as error:
-        raise _damaged(path, "a pickle of plain data", error) from error
-
-
-def read_cdf(path: Path, variable: str) -> np.ndarray:
-    """One variable of a CDF file (NASA's Common Data Format).
-
-    Raises:
-        DownloadError: If the file is missing or damaged, or has no such variable.
-    """
-    import cdflib
-
-    _there(path)
-    try:
-        return np.asarray(cdflib.CDF(str(path)).varget(variable))
-    except Exception as error:
-        raise _damaged(path, f"a CDF file with a variable `{variable}`", error) from error
-
-
-def cdf_shape(path: Path, variable: str) -> tuple[int, ...]:
-    """The shape of what `read_cdf` would give, from the file's header.
-
-    Raises:
-        DownloadError: If the file is missing or damaged, or has no such variable.
-    """
-    import cdflib
-
-    _there(path)
-    try:
-        entry = cdflib.CDF(str(path)).varinq(variable)
-        return (int(entry.Last_Rec) + 1, *(int(length) for length in entry.Dim_Sizes))
-    except Exception as error:
-        raise _damaged(path, f"a CDF file with a variable `{variable}`", error) from error
+        raise damaged(path, "a pickle of plain data", error) from error
 
 
 @contextmanager
@@ -294,14 +272,14 @@ def open_h5(path: Path) -> Iterator[Any]:
     """
     import h5py
 
-    _there(path)
+    check_there(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except DownloadError:
         raise
     except _WRONG as error:
-        raise _damaged(path, "an HDF5 file", error) from error
+        raise damaged(path, "an HDF5 file", error) from error
 
 
 def h5_array(file: Any, key: str, *, path: Path, shape: Sequence[int | None], rows: Any = ...) -> np.ndarray:
@@ -338,7 +316,7 @@ def h5_array(file: Any, key: str, *, path: Path, shape: Sequence[int | None], ro
             f"{path}: expected `{key}` to be an array in the file itself, got another object."
         )
     check_shape(found.shape, shape, name=key, where=str(path))
-    if found.size * found.dtype.itemsize > _LARGEST_ARRAY and rows is ...:
+    if found.size * found.dtype.itemsize > LARGEST_ARRAY and rows is ...:
         raise DownloadError(
             f"{path}: expected `{key}` to fit into memory, got an array of shape {found.shape}."
         )

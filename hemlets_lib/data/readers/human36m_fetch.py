@@ -130,7 +130,7 @@ metadata.xml                                                           optional"
         folder = path / "imageSequence" / camera_name
         yield Take(
             meta=Meta(DATASET, subject=who, action=name.action, camera_name=camera_name, source=self.form),
-            pictures=_Pictures(tuple(folder / _picture_name(frame) for frame in frames)),
+            pictures=_Pictures(tuple(folder / _picture_name(frame) for frame in frames.tolist())),
             frames=frames,
             joints_px=joints_px,
             joints_cam_mm=joints_cam,
@@ -185,7 +185,7 @@ metadata.xml                                                           optional"
     def _check_pictures(self, path: Path, rows: _Rows) -> Iterator[Finding]:
         for camera in np.unique(rows.cameras):
             folder = path / "imageSequence" / str(camera)
-            wanted = [_picture_name(frame) for frame in rows.frames[rows.cameras == camera]]
+            wanted = [_picture_name(frame) for frame in rows.frames[rows.cameras == camera].tolist()]
             there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
             missing = [name for name in wanted if name not in there]
             if missing:
@@ -226,7 +226,7 @@ def _folder_name(action: str, subaction: int) -> str:
 
 
 def _picture_name(frame: int) -> str:
-    return f"img_{int(frame) + 1:06d}.jpg"
+    return f"img_{frame + 1:06d}.jpg"
 
 
 def _take_folders(subject: Path) -> list[tuple[Path, TakeName]]:
