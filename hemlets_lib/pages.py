@@ -37,6 +37,6 @@ _STYLE = """:root { color-scheme: light dark;
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 2.5rem 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; margin: 0 0 .35rem; }
+h2 { font-size: 1.05rem; margin: 0 0 .35rem; overflow-wrap: anywhere; }
 header p { margin: 0 0 .25rem; color: var(--soft); }
 """

@@ -119,6 +119,7 @@ def test_one_picture(call, picture):
     assert status == 0
     assert "1 of 1 file done, 1 person: pages and poses.json are in runs/predict-it's me ä" in text
     assert "only ever seen drawings of people: expect failures on photographs" in text
+    assert "taken for one person who fills it; --box or --detect say where people are" in text
     assert "Open file://" in text and "/it%27s%20me%20%C3%A4/index.html" in text
     folder = Path("runs/predict-it's me ä")
     content = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -158,7 +159,9 @@ def test_people_are_detected_and_nobody_is_said(call, picture, detector):
     assert [person["box"][0] for person in both["people"]] == [3, 40]  # from the left
     assert [person["score"] for person in both["people"]] == [0.8, 0.9]
     assert nobody["people"] == [] and nobody["boxes_from"] == "detector"
-    assert "nobody found" in Path("runs/predict-album/index.html").read_text()
+    index = Path("runs/predict-album/index.html").read_text()
+    assert "nobody found</span> 0 people" in index and "ok</span> 2 people" in index
+    assert "taken for one person" not in text
     status, _ = call("album/a.png", "--detect", "--min-score", "0.1", "--max-people", "2", "--out", "few")
     assert status == 0 and len(poses("few")["pictures"][0]["people"]) == 2
 
@@ -201,6 +204,7 @@ def test_bad_files_are_named_and_the_others_done(call, picture, clip, tmp_path):
         assert f"failed: album/{name}: expected a" in text
     index = Path("runs/predict-album/index.html").read_text()
     assert index.count(">failed<") == 5 and index.count(">ok<") == 2 and network_references(index) == []
+    assert index.count("1 person") == 2
     assert [Path(each["file"]).name for each in poses("runs/predict-album")["pictures"]] == ["a.png", "z.png"]
 
 

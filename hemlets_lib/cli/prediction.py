@@ -192,6 +192,10 @@ def _report(results: ResultFolder, files: FilesFound, task: PredictionTask, outc
             console.print(f"{what} {', '.join(names[:_NAMES_SHOWN])}{more}", markup=False)
     summary = outcome.in_words(len(files.files), len(files.skipped))
     console.print(f"{summary}: pages and poses.json are in {results.root}", markup=False)
+    if not task.boxes and not task.detect and outcome.done:
+        console.print(
+            "Each picture was taken for one person who fills it; --box or --detect say where people are."
+        )
     if task.network["has_seen_photographs"] is False:
         console.print("These weights have only ever seen drawings of people: expect failures on photographs.")
     only = results.root / files.files[0].name / "index.html"

@@ -189,9 +189,9 @@ class PredictionTask:
                 card["status"] = (
                     "ok" if people and not card["note"] else "damaged" if people else "nobody found"
                 )
-                card["time"] = (
-                    f"{len(records)} frames, {people} at most" if file.is_video else f"{people} found"
-                )
+                counted = "1 person" if people == 1 else f"{people} people"
+                frames = f"{_counted(len(records), 'frame')}, at most " if file.is_video else ""
+                card["time"] = f"{frames}{counted}"
                 card["page"] = f"{quote(file.name)}/{_INDEX}"
                 card["thumbnail"] = f"{quote(file.name)}/{_THUMBNAIL}"
             else:
