@@ -126,6 +126,16 @@ def test_files_that_are_no_videos(tmp_path):
             Video(tmp_path / name)
 
 
+def test_a_codec_that_nobody_knows(tmp_path):
+    path = tmp_path / "video.avi"
+    write_video(path, numbered(3), fps=25, codec="mpeg4")
+    content = path.read_bytes()
+    assert content.count(b"FMP4") == 2  # in the stream's header and its format
+    path.write_bytes(content.replace(b"FMP4", b"Q?!7"))
+    with pytest.raises(ValueError, match=r"video.avi: expected a video, .* \(no decoder knows its codec\)"):
+        Video(path)
+
+
 def test_a_playlist_reaches_no_other_file(tmp_path):
     """FFmpeg's playlists name other files; a video from a stranger must not open them."""
     write_video(tmp_path / "secret.mp4", numbered(3), fps=25)

@@ -59,6 +59,8 @@ class Video:
         allowed = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
         self._container = av.open(str(self.path), options=allowed)
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise ValueError("no decoder knows its codec")
         self._stream.codec_context.thread_count = self._threads
         self._frames = self._container.decode(self._stream)
         self._next = 0  # number of the frame that `_frames` gives next
