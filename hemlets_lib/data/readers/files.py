@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from hemlets_lib.data.readers.mat5 import check_mat5
+
 __all__ = [
     "LARGEST_ARRAY",
     "DownloadError",
@@ -139,6 +141,7 @@ def read_mat(path: Path, *names: str) -> dict[str, Any]:
             "with -v7, or take the file as it was published."
         )
     try:
+        check_mat5(path, names)
         content = loadmat(str(path), struct_as_record=False, squeeze_me=False, variable_names=list(names))
     except Exception as error:  # scipy raises many kinds, zlib's among them
         raise damaged(path, "a MATLAB file", error) from error
