@@ -117,6 +117,7 @@ def test_states_that_never_occur_cannot_be_told(config):
     assert empty == [0, 5] and not report.certain[empty].any() and report.certain.sum() == 7
     assert report.margin[empty].tolist() == [0, 0] and report.verdicts[0] == "shown 0 times"
     assert report.rivals[0] == "elbow → wrist, +1" and report.rivals[5] == "shoulder → elbow, -1"
+    assert report.in_order  # as far as can be told
 
 
 def test_two_channels_that_show_the_same(config):

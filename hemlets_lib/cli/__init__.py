@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from hemlets_lib.cli import downloads, evaluation, prediction, suite, training
+from hemlets_lib.cli import downloads, evaluation, prediction, suite, training, weights
 from hemlets_lib.cli.experiments import experiments
 from hemlets_lib.cli.options import Profile, app
 from hemlets_lib.cli.shards import data
@@ -24,6 +24,7 @@ __all__ = [
     "prediction",
     "suite",
     "training",
+    "weights",
 ]
 
 app.add_typer(data, name="data")
