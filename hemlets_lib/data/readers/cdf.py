@@ -34,6 +34,9 @@ def read_cdf(path: Path, variable: str) -> np.ndarray:
 def cdf_shape(path: Path, variable: str) -> tuple[int, ...]:
     """The shape of what `read_cdf` would give, from the file's header.
 
+    Returns:
+        The lengths, the number of records first.
+
     Raises:
         DownloadError: If the file is missing or damaged, or has no such variable.
     """

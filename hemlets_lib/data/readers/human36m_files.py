@@ -20,7 +20,6 @@ __all__ = [
     "CAMERA_POSES",
     "COORDINATES",
     "SubjectFiles",
-    "in_camera",
     "num_poses",
     "read_box_px",
     "read_joints",
@@ -104,12 +103,11 @@ class SubjectFiles:
             expected[kind] = files.get(key, expected[kind])
         return expected
 
-
-def in_camera(joints: np.ndarray, subject: SubjectFiles, camera: Camera) -> np.ndarray:
-    """The 3D joints of a subject's files in camera space, wherever they were before."""
-    if subject.camera_poses is not None:
-        return joints
-    return camera.world_to_cam(torch.from_numpy(joints)).numpy()
+    def in_camera(self, joints: np.ndarray, camera: Camera) -> np.ndarray:
+        """The 3D joints of this subject's files in camera space, wherever they were before."""
+        if self.camera_poses is not None:
+            return joints
+        return camera.world_to_cam(torch.from_numpy(joints)).numpy()
 
 
 def read_joints(path: Path, coordinates: int) -> Float[np.ndarray, "F 32 C"]:

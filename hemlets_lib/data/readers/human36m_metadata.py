@@ -81,7 +81,13 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def calibration(metadata: Metadata | None, subject: str, camera_name: str) -> Camera:
-    """A camera as it stood in a subject's session; from `cameras` where there is no metadata.xml."""
+    """A camera as it stood in a subject's session.
+
+    Args:
+        metadata: None where there is no metadata.xml; then the published calibration, from `cameras`.
+        subject: 'S1'.
+        camera_name: One of `CAMERA_NAMES`.
+    """
     return h36m_camera(camera_name, subject) if metadata is None else metadata.cameras[subject, camera_name]
 
 

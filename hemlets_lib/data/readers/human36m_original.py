@@ -30,7 +30,6 @@ from hemlets_lib.data.readers.human36m_files import (
     CAMERA_POSES,
     COORDINATES,
     SubjectFiles,
-    in_camera,
     num_poses,
     read_box_px,
     read_joints,
@@ -139,7 +138,7 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
             name=name,
             camera_name=camera_name,
             camera=camera,
-            joints_cam_mm=in_camera(joints, subject, camera),
+            joints_cam_mm=subject.in_camera(joints, camera),
             joints_px=joints_px,
             video=video if video is not None and video.is_file() else None,
             step=step,
@@ -228,7 +227,7 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
             yield Finding(self._where(poses), str(error))
             return
         few = frames_taken(min(len(joints_cam), len(joints_px)), max(1, len(joints_cam) // _COMPARED_FRAMES))
-        joints_cam = in_camera(joints_cam[few], subject, camera)
+        joints_cam = subject.in_camera(joints_cam[few], camera)
         apart = disagreement_px(
             joints_cam[:, list(JOINTS17_OF_32)], joints_px[few][:, list(JOINTS17_OF_32)], camera
         )
