@@ -17,11 +17,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import scipy.io
+from PIL import Image
 
 from downloads import Writer, Written, picture, write_picture
 from downloads.human36m import ACTION_NAMES, CAMERAS, PLACES17, SIZES, SUBJECTS, Lens, lens, world_poses
 
 SHORT_NAMES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog", "WalkingTogether": "WalkTogether"}
+LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}
 # Which of SPIN's 24 joints are which of the 17: h36m_idx and global_idx of its scripts.
 SPIN_SOURCES = (11, 6, 7, 8, 1, 2, 3, 12, 24, 14, 15, 17, 18, 19, 25, 26, 27)
 SPIN_PLACES = (14, 3, 4, 5, 2, 1, 0, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)
@@ -106,6 +108,20 @@ def shots(frames: Sequence[int] = (0, 1, 2)) -> tuple[Shot, ...]:
         shot("S11", 2, 2, "Directions", CAMERAS[0], frames[:1]),
         shot("S1", 15, 1, "WalkingDog 1", CAMERAS[2], frames[:1]),
     )
+
+
+def real_shots(folder: Path) -> tuple[Shot, ...]:
+    """The real frames of a folder of samples, each as a take of its own."""
+    found = []
+    for record in json.loads((folder / "annotations.json").read_text(encoding="utf-8"))["records"]:
+        name = Path(record["image"]).name
+        subject, camera, action = record["subject"], record["camera_id"], record["action"]
+        take = name.removeprefix(f"{subject}_").partition(".")[0].replace("_", " ")
+        world_mm = lens(subject, camera).to_world(np.array(record["joints_cam_mm"])[None])
+        image = np.asarray(Image.open(folder / name).convert("RGB"))
+        number = ACTION_NAMES.index(LONG_NAMES.get(action, action)) + 1
+        found.append(Shot(subject, number, 1, take, camera, (0,), world_mm, (image,)))
+    return tuple(found)
 
 
 def _is_damaged(one: Shot) -> bool:
@@ -333,26 +349,27 @@ def write_spin(root: Path, listed: Sequence[Shot] = shots((0, 10, 20))) -> Writt
         for frame, image in zip(one.frames, one.pictures, strict=True):
             write_picture(root / "images" / f"{one.stem}_{frame + 1:06}.jpg", image)
     np.savez(root / "h36m_train.npz", **spin_arrays(trained, pixels=True))
-    np.savez(root / "h36m_valid_protocol1.npz", **spin_arrays(tested, pixels=False))
-    return Written(
-        split="train",
-        step=10,
-        samples=_frames(trained),
-        needed=(f"images/{trained[0].stem}_000001.jpg", f"images/{tested[0].stem}_000011.jpg"),
-    )
+    if tested:
+        np.savez(root / "h36m_valid_protocol1.npz", **spin_arrays(tested, pixels=False))
+    needed = tuple(f"images/{one.stem}_{one.frames[-1] + 1:06}.jpg" for one in (*trained[:1], *tested[:1]))
+    return Written(split="train", step=10, samples=_frames(trained), needed=needed)
 
 
 def write_pavlakos(root: Path, listed: Sequence[Shot] = shots((0, 5, 10)), *, poses: bool = True) -> Written:
-    """Pavlakos et al.'s annotations for testing; names of pictures also as text, as theirs are."""
-    listed = _tested(listed)
+    """Pavlakos et al.'s annotations for testing, or for training where only such shots are given.
+
+    The names of pictures are also written as text, as theirs are.
+    """
+    tested = _tested(listed)
+    part, listed = ("valid", tested) if tested else ("train", list(listed))
     names = [f"{one.stem}_{frame + 1:06}.jpg" for one in listed for frame in one.frames]
     for name, image in zip(names, (image for one in listed for image in one.pictures), strict=True):
         write_picture(root / "images" / name, image)
     (root / "annot").mkdir()
-    (root / "annot" / "valid_images.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    (root / "annot" / f"{part}_images.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     cam_mm = np.concatenate([one.cam_mm for one in listed])
     behind_mm = cam_mm[..., 2] - cam_mm[:, :1, 2]
-    with h5py.File(root / "annot" / "valid.h5", "w") as file:
+    with h5py.File(root / "annot" / f"{part}.h5", "w") as file:
         file["part"] = np.concatenate([one.px for one in listed])
         file["center"] = np.concatenate([one.boxes[0] for one in listed])
         file["scale"] = np.concatenate([one.boxes[1] for one in listed]) / 200
@@ -364,16 +381,24 @@ def write_pavlakos(root: Path, listed: Sequence[Shot] = shots((0, 5, 10)), *, po
             file["S"] = cam_mm
     damaged = _frames([one for one in listed if _is_damaged(one)])
     return Written(
-        split="test",
+        split="test" if tested else "train",
         step=5,
         samples=len(names) - damaged,
         skipped=damaged,
-        needed=("annot/valid.h5", "annot/valid_images.txt", f"images/{names[0]}"),
+        needed=(f"annot/{part}.h5", f"annot/{part}_images.txt", f"images/{names[0]}"),
     )
 
 
+def _crop(image: np.ndarray, corner: np.ndarray, scale: float) -> np.ndarray:
+    """256 x 256 of a picture, crop px = scale (picture px - corner); Pillow counts from pixels' edges."""
+    x, y = corner + 0.5 - 0.5 / scale
+    numbers = (1 / scale, 0, x, 0, 1 / scale, y)
+    whole = Image.fromarray(image)
+    return np.asarray(whole.transform((256, 256), Image.Transform.AFFINE, numbers, Image.Resampling.BILINEAR))
+
+
 def hemlets_arrays(one: Shot) -> dict[str, np.ndarray]:
-    """The authors' crops of one take: square, 2 m about the pelvis, OpenCV's order of channels."""
+    """The authors' crops of one take: square, 2.2 m about the pelvis, OpenCV's order of channels."""
     pelvis, depth = one.px[:, 0], one.cam_mm[:, 0, 2]
     side = 2200 * one.lens.f[0] / depth
     scale = 256 / side
@@ -385,6 +410,8 @@ def hemlets_arrays(one: Shot) -> dict[str, np.ndarray]:
     cam_mm = np.full((len(one.frames), 32, 3), 66666.0)
     cam_mm[:, list(PLACES17)] = one.cam_mm
     images = np.stack([picture(joints_px, (256, 256)) for joints_px in crop_px])
+    if one.images:
+        images = np.stack([_crop(*of) for of in zip(one.images, corner, scale, strict=True)])
     subject, camera = int(one.subject[1:]), CAMERAS.index(one.camera) + 1
     return {
         "images": images[..., ::-1],
@@ -395,15 +422,18 @@ def hemlets_arrays(one: Shot) -> dict[str, np.ndarray]:
     }
 
 
-def write_hemlets(root: Path) -> Written:
+def write_hemlets(root: Path, one: Shot | None = None) -> Written:
     """The file that was handed round, shortened, with the list of videos."""
-    one = shot("S11", 14, 1, "Walking 1", CAMERAS[3], range(4))
-    with h5py.File(root / "S_11_C_4_1_full.h5", "w") as file:
+    one = one or shot("S11", 14, 1, "Walking 1", CAMERAS[3], range(4))
+    number, camera = int(one.subject[1:]), CAMERAS.index(one.camera) + 1
+    video = f"S_{number}_C_{camera}_1"
+    with h5py.File(root / f"{video}_full.h5", "w") as file:
         for key, array in hemlets_arrays(one).items():
             file[key] = array
-    videos = {"Walking 1.60457274": "S_11_C_4_1", "Directions.54138969": "S_11_C_1_23"}
-    (root / "S11.json").write_text(json.dumps(videos), encoding="utf-8")
-    return Written(split="test", samples=len(one.frames), needed=("S_11_C_4_1_full.h5",))
+    videos = {"Directions.54138969": "S_11_C_1_23", f"{one.take}.{one.camera}": video}
+    (root / f"S{number}.json").write_text(json.dumps(videos), encoding="utf-8")
+    split = "test" if one.subject in ("S9", "S11") else "train"
+    return Written(split=split, samples=len(one.frames), needed=(f"{video}_full.h5",))
 
 
 WRITERS: dict[tuple[str, str], Writer] = {

@@ -172,6 +172,9 @@ def picture_paths(folder: Path, names: Iterable[str], *, where: str) -> tuple[Pa
         names: With their folders, with forward slashes.
         where: The list, for the message.
 
+    Returns:
+        Their paths, in the list's order; they need not exist.
+
     Raises:
         DownloadError: If a name leads out of the folder.
     """
@@ -266,7 +269,6 @@ def check_pictures(root: Path, folder: Path, names: Collection[str]) -> Iterator
         folder: Where they should be.
         names: File names without folders.
     """
-    where = folder.relative_to(root).as_posix()
     try:
         with os.scandir(folder) as entries:
             there = {entry.name: entry.stat().st_size for entry in entries if entry.name in names}
@@ -275,10 +277,12 @@ def check_pictures(root: Path, folder: Path, names: Collection[str]) -> Iterator
     missing = sorted(name for name in names if not there.get(name))
     if 0 < len(missing) <= _NAMED_MISSING:
         for name in missing:
-            yield Finding(f"{where}/{name}", "the picture is empty" if name in there else "missing")
+            where = (folder / name).relative_to(root).as_posix()
+            yield Finding(where, "the picture is empty" if name in there else "missing")
     elif missing:
         yield Finding(
-            f"{where}/*", f"{len(missing)} of {len(names)} pictures are missing or empty, first {missing[0]}"
+            (folder / "*").relative_to(root).as_posix(),
+            f"{len(missing)} of {len(names)} pictures are missing or empty, first {missing[0]}",
         )
 
 

@@ -57,7 +57,7 @@ __all__ = ["READERS", "Human36mPosenetJson"]
 
 _PICTURES = "images"
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
-_EDGES = 64  # bytes looked at, at either end of a file
+_BLANK = b"\xef\xbb\xbf \t\r\n"  # with the mark that some editors begin files with
 
 
 class Human36mPosenetJson(Reader):
@@ -213,15 +213,12 @@ images/s_01_act_02_subact_01_ca_01/s_01_act_02_subact_01_ca_01_000001.jpg …"""
 
 
 def _whole(path: Path) -> str:
-    """What is wrong with a file, as far as its two ends show."""
+    """What is wrong with a file, as far as its ends and the number of its brackets show."""
     if not path.is_file():
         return "missing"
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(_EDGES).lstrip(b"\xef\xbb\xbf \t\r\n")
-        file.seek(max(0, size - _EDGES))
-        end = file.read().rstrip()
-    if start[:1] != b"{" or end[-1:] != b"}":
+    content = path.read_bytes()
+    closed = all(content.count(left) == content.count(right) for left, right in ((b"{", b"}"), (b"[", b"]")))
+    if not closed or content.lstrip(_BLANK)[:1] != b"{" or content.rstrip(_BLANK)[-1:] != b"}":
         return "expected a JSON object, got a file that is cut short or of another kind"
     return ""
 

@@ -180,20 +180,22 @@ def read_camera(subject: SubjectFiles, number: int) -> Camera:
     """One camera, its `t` read as what brings the joints of its frames into their boxes.
 
     Args:
-        subject: At least one of whose frames before that camera has 3D joints.
+        subject: Whose files.
         number: 1 to 4.
 
     Raises:
-        DownloadError: If neither meaning does.
+        DownloadError: If neither meaning does, or no frame before that camera has 3D joints and a box.
     """
     path = subject.paths["camera"]
     numbers = camera_numbers(subject.cameras, number, path)
     rotation, t = numbers["R"].reshape(3, 3), numbers["t"]
-    own = [frame for frame in subject.frames if frame.key[2] == number]
+    own = [frame for frame in subject.frames if frame.key[2] == number and frame.bbox is not None]
     compared, joints = read_poses(subject, own[:: max(1, len(own) // _COMPARED)])
     if not compared:
         compared, joints = read_poses(subject, own)
     where = str(subject.paths["data"])
+    if not compared:
+        raise DownloadError(f"{where}: expected `bbox` of frames before camera {number}, found none.")
     boxes = np.stack(
         [as_array(frame.bbox, (4,), name="bbox", where=f"{where}, {frame.file_name}") for frame in compared]
     )
