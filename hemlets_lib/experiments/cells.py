@@ -123,7 +123,15 @@ def ensure_data(
 
 
 def result_of(cell: Cell, workplace: Workplace) -> dict[str, Any] | None:
-    """What a finished cell found; None where it has not finished."""
+    """What a finished cell found.
+
+    Args:
+        cell: Which.
+        workplace: Where it ran.
+
+    Returns:
+        Its `result.json`; None where it has not finished.
+    """
     path = workplace.cell_folder(cell) / RESULT_NAME
     return read_json(path) if path.is_file() else None
 

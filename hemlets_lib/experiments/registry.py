@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,21 @@ from hemlets_lib.paper import paper_number
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.recipes import RECIPES, TrainConfig
 
-__all__ = ["Answer", "Cell", "Experiment", "Profile", "Registry", "Role", "read_registry", "registry_path"]
+__all__ = [
+    "REGISTRY_VARIABLE",
+    "Answer",
+    "Cell",
+    "Experiment",
+    "Profile",
+    "Registry",
+    "RegistryError",
+    "Role",
+    "read_registry",
+    "registry_path",
+]
+
+REGISTRY_VARIABLE = "HEMLETS_REGISTRY"
+"""Environment variable: a registry that is read instead of the checkout's."""
 
 _NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: the smaller network of Table 4
 _KEYS = {
@@ -217,7 +232,9 @@ class Registry:
 
 
 def registry_path() -> Path:
-    """The registry of the checkout that this library is installed from."""
+    """The registry of the checkout that this library is installed from, or that HEMLETS_REGISTRY names."""
+    if named := os.environ.get(REGISTRY_VARIABLE):
+        return Path(named)
     return Path(__file__).resolve().parents[2] / "experiments" / "registry.yaml"
 
 
@@ -225,7 +242,7 @@ def read_registry(path: Path | None = None) -> Registry:
     """Reads and checks a registry; every cell of it can be made, every number is in the paper.
 
     Args:
-        path: The file; the checkout's own where left out.
+        path: The file; `registry_path()` where left out.
 
     Raises:
         FileNotFoundError: If there is no such file.

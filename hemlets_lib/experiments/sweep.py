@@ -108,7 +108,16 @@ def gather(
 
 
 def pending(cells: Sequence[Cell], workplace: Workplace, *, folder: Path | None = None) -> list[Cell]:
-    """The cells that have neither run here nor are committed."""
+    """The cells that have neither run here nor are committed.
+
+    Args:
+        cells: Those wanted.
+        workplace: Where they would run; with real data, committed results of drawn data do not count.
+        folder: Where results are committed.
+
+    Returns:
+        Those to run, in order.
+    """
     committed = {
         key
         for experiment, profile in {(cell.experiment, cell.profile.name) for cell in cells}
