@@ -188,7 +188,7 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
                 good = yield from self._check_poses(files)
                 if "poses" in good:
                     lengths[action, number, camera_name] = good["poses"]
-                if len(good) == 2 and not compared[camera_name]:
+                if len(good) == 2 and good["poses"] == good["pixels"] and not compared[camera_name]:
                     compared[camera_name] = True
                     yield from self._compare(subject, files, calibration(metadata, who, camera_name))
         yield from missing_files(self.root, list(dict.fromkeys(expected)))
@@ -226,7 +226,7 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
         except DownloadError as error:
             yield Finding(self._where(poses), str(error))
             return
-        few = frames_taken(min(len(joints_cam), len(joints_px)), max(1, len(joints_cam) // _COMPARED_FRAMES))
+        few = frames_taken(len(joints_cam), max(1, len(joints_cam) // _COMPARED_FRAMES))
         joints_cam = subject.in_camera(joints_cam[few], camera)
         apart = disagreement_px(
             joints_cam[:, list(JOINTS17_OF_32)], joints_px[few][:, list(JOINTS17_OF_32)], camera

@@ -54,6 +54,9 @@ def find_files(folder: Path, suffix: str) -> dict[TakeKey, Path]:
     Args:
         folder: Need not exist.
         suffix: '.mp4'.
+
+    Returns:
+        Their paths, by what they are of.
     """
     named = ((parse_take(path.stem), path) for path in sorted(folder.glob(f"*{suffix}")))
     return {(name.action, name.number, name.camera): path for name, path in named if name is not None}
@@ -89,6 +92,11 @@ def disagreement_px(
 
     Of the 18 joints the thorax does not count: the middle of two points is not seen at the middle of their
     pixels, but up to 2 px beside it.
+
+    Args:
+        joints_cam_mm: NaN where unknown; such joints do not count.
+        joints_px: The same.
+        camera: What should see the one as the other.
     """
     if joints_cam_mm.shape[1] == HEMLETS18.num_joints:
         joints_cam_mm, joints_px = joints_cam_mm[:, : H36M17.num_joints], joints_px[:, : H36M17.num_joints]
