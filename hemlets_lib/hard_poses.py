@@ -8,11 +8,21 @@ far from the median of people who stand on their feet. No network has a say.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["CRITERION", "hardest_poses", "unusualness"]
+from hemlets_lib.data.sample import Sample
+from hemlets_lib.geometry import root_relative
+from hemlets_lib.metrics import mpjpe
+from hemlets_lib.prediction import Prediction
+from hemlets_lib.skeleton import Skeleton
+
+__all__ = ["CRITERION", "HardPose", "hardest_poses", "judge", "unusualness"]
 
 CRITERION = (
     "the poses whose labelled joints lie, on average, farthest from the median pose of all {count} samples "
@@ -81,3 +91,59 @@ def _in_one_size(joints: Float[Tensor, "N J C"], joint_valid: Bool[Tensor, "N J"
 def _distances(poses: Float[Tensor, "N J 2"]) -> Float[Tensor, "N"]:
     median = poses.nanmedian(0).values
     return (poses - median).norm(dim=-1).nanmean(-1)
+
+
+class HardPose(NamedTuple):
+    """A labelled pose, what was predicted of it, and how far off that is.
+
+    Args:
+        name: The sample's.
+        image: Its crop, (H, W, 3).
+        joints_crop, true_crop: Predicted and labelled, in crop space; NaN where unlabelled.
+        joints_mm, true_mm: The same about the root in camera axes; None without 3D labels.
+        unusual: Its `unusualness`; NaN where nobody asked.
+        off_percent: Mean distance in the picture, in percent of the crop's side.
+        error_mm: MPJPE; None without 3D labels.
+    """
+
+    name: str
+    image: np.ndarray
+    joints_crop: Tensor
+    true_crop: Tensor
+    joints_mm: Tensor
+    true_mm: Tensor | None
+    unusual: float
+    off_percent: float
+    error_mm: float | None
+
+
+def judge(
+    sample: Sample, found: Prediction, row: int, skeleton: Skeleton, *, unusual: float = math.nan
+) -> HardPose:
+    """A labelled sample beside what was predicted of it.
+
+    Args:
+        sample: With its labels.
+        found: From `predict`, of this sample among others.
+        row: Which of them it is.
+        skeleton: The network's.
+        unusual: Its `unusualness`, if that is known.
+    """
+    off = (found.joints_crop[row, :, :2] - sample.joints_crop[:, :2]).norm(dim=-1)[sample.joint_valid]
+    truth_mm, error_mm = None, None
+    if sample.joints_cam_mm is not None and bool(sample.depth_valid.any()):
+        truth_mm = root_relative(sample.joints_cam_mm, skeleton.root)
+        known = truth_mm.isfinite().all(-1)
+        predicted_mm = found.joints_root_rel_mm[row : row + 1]
+        error_mm = float(mpjpe(predicted=predicted_mm, target=truth_mm[None], valid=known[None])[0])
+    return HardPose(
+        name=sample.meta.sample_id or sample.meta.source,
+        image=sample.image,
+        joints_crop=found.joints_crop[row],
+        true_crop=torch.where(sample.joint_valid[:, None], sample.joints_crop, torch.nan),
+        joints_mm=found.joints_root_rel_mm[row],
+        true_mm=truth_mm,
+        unusual=unusual,
+        off_percent=100 * float(off.mean()),
+        error_mm=error_mm,
+    )

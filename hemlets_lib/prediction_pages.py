@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from hemlets_lib.data.images import encode_png
+from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.pages import html_page
 from hemlets_lib.people import FoundPeople
 from hemlets_lib.pose_records import DISTANCES
@@ -26,7 +26,6 @@ from hemlets_lib.viz_prediction import figure_pixels, overlay_figure, triplets_f
 
 __all__ = [
     "PLOTLY_NAME",
-    "HardPose",
     "Shown",
     "VideoFrame",
     "gallery_page",
@@ -61,30 +60,6 @@ class VideoFrame(NamedTuple):
     time_s: float
     address: str
     people: Sequence[Mapping[str, Any]]
-
-
-class HardPose(NamedTuple):
-    """A labelled pose, what was predicted of it, and how far off that is.
-
-    Args:
-        name: The sample's.
-        image: Its crop, (H, W, 3).
-        joints_crop, true_crop: Predicted and labelled, in crop space; NaN where unlabelled.
-        joints_mm, true_mm: The same about the root in camera axes; None without 3D labels.
-        unusual: Its `hard_poses.unusualness`.
-        off_percent: Mean distance in the picture, in percent of the crop's side.
-        error_mm: MPJPE; None without 3D labels.
-    """
-
-    name: str
-    image: np.ndarray
-    joints_crop: Tensor
-    true_crop: Tensor
-    joints_mm: Tensor
-    true_mm: Tensor | None
-    unusual: float
-    off_percent: float
-    error_mm: float | None
 
 
 def weights_box(network: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ HTML) the picture with its alt text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare_pose_figure",
     "draw_pose_3d",
+    "legend",
     "motion_plot",
     "overview_figure",
     "plotly_script",
@@ -129,11 +130,13 @@ def pose_3d_figure(
         draw_pose_3d(axes, poses, skeleton, valid=valid, elevation=elevation, azimuth=azimuth)
         axes.set_title(title, fontsize=9)
     if len(poses) > 1:
-        _legend(figure, poses)
+        legend(figure, poses)
     return figure
 
 
-def _legend(figure: Figure, poses: Mapping[str, Numbers]) -> None:
+def legend(figure: Figure, poses: Iterable[str]) -> None:
+    """What the lines of several poses stand for, below all panels."""
+    poses = list(poses)
     handles = [
         mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
         for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)
@@ -164,7 +167,7 @@ def compare_pose_figure(
     space = figure.add_subplot(1, len(pictures) + 1, len(pictures) + 1, projection="3d")
     draw_pose_3d(space, poses, skeleton, valid=valid, azimuth=0)
     space.set_title("from the side", fontsize=9)
-    _legend(figure, poses)
+    legend(figure, poses)
     return figure
 
 

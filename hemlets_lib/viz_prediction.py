@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -11,12 +13,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hemlets_lib.data.images import crop_image
-from hemlets_lib.geometry import crop_affine
+from hemlets_lib.geometry import crop_affine, crop_to_px
+from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.people import FoundPeople
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.viz import ORANGE, draw_image, draw_pose, triplets_at_a_glance
+from hemlets_lib.viz_3d import draw_pose_3d, legend
 
-__all__ = ["figure_pixels", "overlay_figure", "person_crop", "triplets_figure"]
+__all__ = [
+    "figure_pixels",
+    "hard_poses_figure",
+    "overlay_figure",
+    "person_crop",
+    "triplets_figure",
+]
 
 _DPI = 100
 _SHORTEST_PX, _LONGEST_PX = 480, 1280  # of an overlay's longer side
@@ -104,3 +114,29 @@ def triplets_figure(found: FoundPeople, row: int, skeleton: Skeleton) -> Figure 
     return triplets_at_a_glance(
         person_crop(found, row), prediction.triplets[row], skeleton, states=prediction.decoded.states[row]
     )
+
+
+def hard_poses_figure(poses: Sequence[HardPose], skeleton: Skeleton, *, columns: int = 3) -> Figure:
+    """Poses in rows, each as a pair: its picture with the predicted joints, and from the side in space.
+
+    Args:
+        poses: In the order of the figure.
+        skeleton: Supplies bones.
+        columns: Pairs in a row.
+    """
+    rows = -(-len(poses) // columns)
+    figure = Figure(figsize=(3.9 * columns, 2.15 * rows + 0.3), layout="constrained")
+    for number, pose in enumerate(poses):
+        at = 2 * number + 1
+        flat = figure.add_subplot(rows, 2 * columns, at)
+        draw_image(flat, pose.image, title=pose.name)
+        draw_pose(flat, crop_to_px(pose.joints_crop[:, :2], pose.image.shape[0]), skeleton, line_width=1.4)
+        space = figure.add_subplot(rows, 2 * columns, at + 1, projection="3d")
+        in_space = {} if pose.true_mm is None else {"true": pose.true_mm}
+        known = None if pose.true_mm is None else pose.true_mm.isfinite().all(-1)
+        draw_pose_3d(space, in_space | {"predicted": pose.joints_mm}, skeleton, valid=known)
+        error = "no 3D labels" if pose.error_mm is None else f"{pose.error_mm:.0f} mm"
+        space.set_title(error, fontsize=9)
+    if any(pose.true_mm is not None for pose in poses):
+        legend(figure, ("true", "predicted"))
+    return figure

@@ -2,10 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from hemlets_lib.hard_poses import hardest_poses, unusualness
+from hemlets_lib.data.sample import Meta, make_sample
+from hemlets_lib.geometry import Camera
+from hemlets_lib.hard_poses import hardest_poses, judge, unusualness
+from hemlets_lib.prediction import Prediction
+from hemlets_lib.skeleton import HEMLETS18
 
 EVERY = torch.ones(1, 3, dtype=torch.bool)
 UPRIGHT = torch.tensor([[0.0, -3.0], [-1.0, 1.0], [1.0, 2.0]])  # a head and two feet, centre at the origin
@@ -65,3 +70,44 @@ def test_too_few_labels_are_passed_over():
         hardest_poses(joints, torch.zeros(3, 4, dtype=torch.bool), 3)
     with pytest.raises(ValueError, match="`count` must be at least 1, got 0"):
         hardest_poses(joints, valid, 0)
+
+
+# --- beside a prediction --------------------------------------------------------------------------
+
+
+def labelled(*, in_3d: bool):
+    joints_mm = torch.randn(18, 3) * 200 + torch.tensor([0.0, 0.0, 4000.0])
+    camera = Camera(torch.tensor([800.0, 800.0]), torch.tensor([50.0, 50.0]))
+    joints_px = camera.project(joints_mm)
+    joints_px[3] = torch.nan
+    place = {"box_centre_px": torch.tensor([50.0, 50.0]), "box_side_px": 100.0, "size": 40}
+    space = {"joints_cam_mm": joints_mm, "camera": camera} if in_3d else {}
+    picture = np.zeros((100, 100, 3), np.uint8)
+    return make_sample(picture, **place, meta=Meta("test", sample_id="it"), joints_px=joints_px, **space)
+
+
+def predicted(sample, off_crop: float, off_mm: float) -> Prediction:
+    """All is shifted, in the crop to the right, in space (but the root) away from the camera; row 1."""
+    pose_mm = torch.zeros(18, 3) if sample.joints_cam_mm is None else sample.joints_cam_mm
+    crop = torch.stack([sample.joints_crop * 0, sample.joints_crop + torch.tensor([off_crop, 0, 0])])
+    space = torch.stack([pose_mm * 0, pose_mm - pose_mm[:1]])
+    space[1, 1:, 2] += off_mm
+    return Prediction(crop, crop[..., :2], space, ("known",) * 2, torch.zeros(2, 2, 3), None, None, None)
+
+
+def test_how_far_off_by_hand():
+    sample = labelled(in_3d=True)
+    pose = judge(sample, predicted(sample, 0.07, 34.0), 1, HEMLETS18, unusual=1.5)
+    assert pose.name == "it" and pose.unusual == 1.5
+    assert pose.off_percent == pytest.approx(7, abs=1e-3) and pose.error_mm == pytest.approx(
+        16 / 17 * 34, abs=1e-3
+    )
+    assert pose.true_crop[3].isnan().all() and pose.true_crop[4].isfinite().all()
+    torch.testing.assert_close(pose.true_mm[0], torch.zeros(3))
+
+
+def test_without_3d_labels_there_are_no_millimetres():
+    sample = labelled(in_3d=False)
+    pose = judge(sample, predicted(sample, 0.02, 0.0), 1, HEMLETS18)
+    assert pose.error_mm is None and pose.true_mm is None and math.isnan(pose.unusual)
+    assert pose.off_percent == pytest.approx(2, abs=1e-3)

@@ -28,7 +28,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "augment",
         "targets",
         "data",
-        "hard_poses",
     ),
     ("checkpoint", "recipes", "tensor_files", "weights"),
     (
@@ -40,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "prediction",
         "channels",
         "people",
+        "hard_poses",
         "pose_records",
         "predict_files",
     ),
@@ -58,9 +58,9 @@ BESIDE = {
     "viz_network": GROUND | {"viz", "model"},
     "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
     "viz_evaluation": GROUND | {"viz", "scores"},
-    "viz_prediction": GROUND | {"viz", "data", "people"},
+    "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND
-    | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "people", "pose_records"},
+    | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "hard_poses", "people", "pose_records"},
     "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
     "exercises": GROUND,
 }

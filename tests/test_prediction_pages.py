@@ -8,13 +8,13 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
+from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.model import HEMletsNet, ModelConfig
 from hemlets_lib.notebook_pages import network_references
 from hemlets_lib.people import FoundPeople, PersonBox, predict_people
 from hemlets_lib.pose_records import people_records
 from hemlets_lib.prediction_pages import (
     PLOTLY_NAME,
-    HardPose,
     Shown,
     VideoFrame,
     gallery_page,

@@ -7,10 +7,17 @@ from matplotlib.patches import Rectangle
 
 from hemlets_lib.data.images import crop_image
 from hemlets_lib.geometry import crop_affine
+from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.model import HEMletsNet, ModelConfig
 from hemlets_lib.people import FoundPeople, PersonBox, predict_people
 from hemlets_lib.skeleton import HEMLETS18
-from hemlets_lib.viz_prediction import figure_pixels, overlay_figure, person_crop, triplets_figure
+from hemlets_lib.viz_prediction import (
+    figure_pixels,
+    hard_poses_figure,
+    overlay_figure,
+    person_crop,
+    triplets_figure,
+)
 
 CONFIG = ModelConfig(
     "test", "tiny", image_size=32, heatmap_size=16, depth_size=5, upsample_channels=6, encoder_channels=9,
@@ -82,3 +89,22 @@ def test_triplets_where_there_are_any():
         triplets_figure(FoundPeople(found.image, BOXES, found.squares, "given", without), 0, HEMLETS18)
         is None
     )
+
+
+def hard_pose(number: int, *, in_3d: bool) -> HardPose:
+    return HardPose(
+        name=f"pose {number}", image=np.full((40, 40, 3), 9, np.uint8), joints_crop=torch.rand(18, 3) - 0.5,
+        true_crop=torch.rand(18, 3) - 0.5, joints_mm=torch.randn(18, 3) * 300,
+        true_mm=torch.randn(18, 3) * 300 if in_3d else None, unusual=1.0, off_percent=3.0,
+        error_mm=87.4 if in_3d else None,
+    )  # fmt: skip
+
+
+def test_hard_poses_in_pairs():
+    figure = hard_poses_figure([hard_pose(n, in_3d=n != 3) for n in range(5)], HEMLETS18, columns=2)
+    assert [axes.get_title() for axes in figure.axes[::2]] == [f"pose {n}" for n in range(5)]
+    assert [axes.get_title() for axes in figure.axes[1::2]] == ["87 mm"] * 3 + ["no 3D labels", "87 mm"]
+    lines = [len(axes.lines) for axes in figure.axes[1::2]]
+    assert lines == [2 * len(HEMLETS18.bones)] * 3 + [len(HEMLETS18.bones), 2 * len(HEMLETS18.bones)]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
+    assert not hard_poses_figure([hard_pose(0, in_3d=False)], HEMLETS18).legends

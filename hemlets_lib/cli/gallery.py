@@ -6,20 +6,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 import typer
 
 from hemlets_lib.console import console
-from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.geometry import root_relative
-from hemlets_lib.hard_poses import CRITERION, hardest_poses
-from hemlets_lib.metrics import mpjpe
-from hemlets_lib.model import HEMletsNet
+from hemlets_lib.hard_poses import CRITERION, HardPose, hardest_poses, judge
 from hemlets_lib.pose_records import network_record
 from hemlets_lib.predict_files import ResultFolder
-from hemlets_lib.prediction import Prediction, predict
-from hemlets_lib.prediction_pages import PLOTLY_NAME, HardPose, gallery_page
+from hemlets_lib.prediction import predict
+from hemlets_lib.prediction_pages import PLOTLY_NAME, gallery_page
 from hemlets_lib.results import provenance, write_json
 from hemlets_lib.viz_3d import plotly_script
 from hemlets_lib.weights import load_network
@@ -64,7 +59,7 @@ def write_gallery(
     criterion = CRITERION.format(count=len(samples))
     network = network_record(weights, info)
     poses = [
-        _hard_pose(model, sample, found, row, unusual)
+        judge(sample, found, row, model.config.skeleton, unusual=unusual)
         for row, (sample, (_, unusual)) in enumerate(zip(pictures, chosen, strict=True))
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,29 +74,6 @@ def write_gallery(
         write_json(partial / "results.json", {**content, "poses": numbers, **about})
     console.print(f"{len(poses)} of {len(samples)} poses: {criterion}.", markup=False)
     console.print(f"Open {(out / 'index.html').resolve().as_uri()}", markup=False)
-
-
-def _hard_pose(model: HEMletsNet, sample: Sample, found: Prediction, row: int, unusual: float) -> HardPose:
-    """A sample, what is predicted of it, and how far off that is."""
-    off = (found.joints_crop[row, :, :2] - sample.joints_crop[:, :2]).norm(dim=-1)[sample.joint_valid]
-    truth_mm, error_mm = None, None
-    if sample.joints_cam_mm is not None and bool(sample.depth_valid.any()):
-        truth_mm = root_relative(sample.joints_cam_mm, model.config.skeleton.root)
-        known = truth_mm.isfinite().all(-1)
-        predicted_mm = found.joints_root_rel_mm[row : row + 1]
-        if bool(known.any()):
-            error_mm = float(mpjpe(predicted=predicted_mm, target=truth_mm[None], valid=known[None])[0])
-    return HardPose(
-        name=sample.meta.sample_id or sample.meta.source,
-        image=sample.image,
-        joints_crop=found.joints_crop[row],
-        true_crop=torch.where(sample.joint_valid[:, None], sample.joints_crop, torch.nan),
-        joints_mm=found.joints_root_rel_mm[row],
-        true_mm=truth_mm,
-        unusual=unusual,
-        off_percent=100 * float(off.mean()),
-        error_mm=error_mm,
-    )
 
 
 def _numbers(pose: HardPose) -> dict[str, Any]:
