@@ -210,7 +210,9 @@ def test_offsets_follow_from_the_ofs_files(downloads, copied):
     path.write_text("191 201 2")  # ten frames of the video later
     assert "the .ofs files say (82, 91, 82)" in " ".join(found.note for found in HumanEvaMat(root).check())
     path.write_text("191 201 0")
-    assert "expected a positive rate" in " ".join(found.note for found in HumanEvaMat(root).check())
+    assert "expected two numbers of frames and a positive rate, got 191.0, 201.0, 0.0" in " ".join(
+        found.note for found in HumanEvaMat(root).check()
+    )
 
 
 def test_motion_that_starts_after_the_first_camera(tmp_path):

@@ -218,7 +218,8 @@ def crop_image(
             f"the crop covers x {low[0]:.0f}…{high[0]:.0f}, y {low[1]:.0f}…{high[1]:.0f} px and lies outside "
             f"the picture of {width}×{height} px. Check the person's box."
         )
-    side = float(np.linalg.norm(linear, axis=0).max()) * size
+    with np.errstate(over="ignore"):  # a box that damaged labels made; infinite is too wide as well
+        side = float(np.linalg.norm(linear, axis=0).max()) * size
     if not side <= _MAX_BOX * max(width, height):
         raise ValueError(
             f"the crop must be at most {_MAX_BOX} times as wide as the picture of {width}×{height} px, "

@@ -72,6 +72,7 @@ FIRST_FRAMES: Mapping[tuple[str, str], tuple[int, int, int]] = MappingProxyType(
 
 _STREAMS = ("C1", "C2", "C3", "BW1", "BW2", "BW3", "BW4")  # sync_stream.m takes them in this order
 _NUMBERS_IN_CAL, _NUMBERS_IN_OFS = 22, 3
+_LATEST_FRAME, _LARGEST_RATE = 1e6, 1e3  # beyond any recording
 _NOT_RIGID = 1e-3  # how far R R' may be from 1
 _LENS_TOLERANCE_PX = 1.0  # beyond it, `geometry.Camera` does not describe the lens
 _LARGEST_STRETCH = 2.0  # a lens moves no point of the picture further out than four times, nor in
@@ -91,7 +92,14 @@ def find(folder: Path, *names: str) -> Path:
 
 
 def recording(root: Path, subject: str, action: str, camera: str) -> Path:
-    """The video of an action; it need not be there."""
+    """The video of an action; it need not be there.
+
+    Args:
+        root: The data set's folder.
+        subject: One of `SUBJECTS`.
+        action: One of `ACTIONS`.
+        camera: One of `CAMERA_NAMES`.
+    """
     return find(root, subject, "Image_Data", f"{ACTIONS[action]}_({camera}).avi")
 
 
@@ -191,15 +199,25 @@ def read_offsets(path: Path) -> tuple[float, float, float]:
         DownloadError: If it is missing or holds other than three numbers.
     """
     image, motion, rate = _numbers(path, _NUMBERS_IN_OFS, "3 numbers of a time offset").tolist()
-    if rate <= 0:
-        raise DownloadError(f"{path}: expected a positive rate as the third number, got {rate}.")
+    if max(abs(image), abs(motion)) > _LATEST_FRAME or not 1 / _LARGEST_RATE < rate < _LARGEST_RATE:
+        raise DownloadError(
+            f"{path}: expected two numbers of frames and a positive rate, got {image}, {motion}, {rate}."
+        )
     return image, motion, rate
 
 
 def offsets_of_streams(root: Path, subject: str, action: str) -> tuple[int, int, int] | None:
     """`FIRST_FRAMES` worked out from the `.ofs` files; None unless those of all seven cameras are there.
 
-    Motion starts at its first frame, and the camera that began last before its own first one.
+    Streams are counted from the first frame that all of them have, and motion has too.
+
+    Args:
+        root: The data set's folder.
+        subject: One of `SUBJECTS`.
+        action: One of `ACTIONS`.
+
+    Returns:
+        For C1, C2 and C3.
 
     Raises:
         DownloadError: If one of them is damaged.
