@@ -48,9 +48,15 @@ def shards(tmp_path_factory):
     return tmp_path_factory.mktemp("shards")
 
 
-def test_every_number_of_tables_4_and_5_has_its_cell(registry):
-    answered = {answer.number for each in registry.experiments.values() for answer in each.answers}
-    assert answered == {key for key in OWN if key[0] in ("table4", "table5")}
+def test_every_number_of_the_tables_has_its_cell(registry):
+    answers = [answer for each in registry.experiments.values() for answer in each.answers]
+    assert sorted(answer.number for answer in answers) == sorted(key for key in OWN if key[0] != "runtime")
+    by_number = {answer.number: answer for answer in answers}
+    sitting = by_number["table1", "protocol #1", "Sitting"]
+    assert (sitting.score, sitting.column) == ("MPJPE, S9 + S11", "Sitting")
+    assert by_number["table1", "PA MPJPE", "Avg"].column is None
+    assert by_number["table3", "3DPCK", "All"].mean == by_number["table5", "Base", "3DPCK"].mean == "samples"
+    assert by_number["table4", "Baseline", "H3.6M #1*"].condition == "none, smaller network"
 
 
 def test_cells_differ_only_in_what_they_compare(registry):
@@ -96,8 +102,16 @@ def test_keys_tell_cells_apart(registry):
             "got share",
         ),
         (
-            ("experiments", "table5", "paper"),
-            [{"number": ["table5", "Base", "3DPKC"], "cell": ["noise 0.2", "Base"], "metric": "pck_3d"}],
+            ("experiments", "table5", "answers"),
+            [
+                {
+                    "table": "table5",
+                    "row": "Basis",
+                    "cell": ["noise 0.2", "Base"],
+                    "protocol": "h36m",
+                    "score": "MPJPE, S11",
+                }
+            ],
             "the paper has no number",
         ),
     ],
@@ -199,18 +213,18 @@ def test_results_are_gathered_and_compared_in_pairs(tiny, tmp_path):
     gather(cells, place, folder=folder)
     gathered = read_gathered("table4", "smoke", folder)
     assert len(gathered) == 4 and not list(folder.glob("*.lock"))
-    assert values(gathered, "H3.6M #1*", "none", protocol="h36m", metric="mpjpe") == {0: 100.0, 1: 105.0}
-    assert values(gathered, "H3.6M #1*", "full", protocol="h36m", metric="mpjpe", column="Walk") == {
+    assert values(gathered, "H3.6M #1*", "none", protocol="h36m", score="MPJPE") == {0: 100.0, 1: 105.0}
+    assert values(gathered, "H3.6M #1*", "full", protocol="h36m", score="MPJPE", column="Walk") == {
         0: 89.0,
         1: 96.0,
     }
-    rows = {row["condition"]: row for row in table(experiment, gathered, metric="mpjpe")}
+    rows = {row["condition"]: row for row in table(experiment, gathered, score="MPJPE")}
     assert rows["none"]["difference"] is None and rows["full"]["difference"].mean == pytest.approx(-9.0)
     assert rows["full"]["difference"].n == 2
     elsewhere = Workplace(tmp_path / "other", tmp_path / "other")
     assert len(pending(cells, elsewhere, folder=folder)) == len(cells) - 4  # committed ones are not run again
-    with pytest.raises(ValueError, match="protocol 'h36m' has no 'auc_3d' of all columns"):
-        values(gathered, "H3.6M #1*", "none", protocol="h36m", metric="auc_3d")
+    with pytest.raises(ValueError, match="the results have no 'AUC' by 'h36m' of all columns"):
+        values(gathered, "H3.6M #1*", "none", protocol="h36m", score="AUC")
 
 
 def test_gathering_keeps_what_is_committed(tiny, tmp_path):

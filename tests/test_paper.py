@@ -20,7 +20,7 @@ def test_all_76_are_there():
         (("table1", "protocol #2", "Walk"), 22.9, "mm"),
         (("table1", "PA MPJPE", "Avg"), 27.9, "mm"),
         (("table2", "PA MPJPE", "Jogging S1"), 24.5, "mm"),
-        (("table3", "3DPCK and AUC", "Outdoor 3DPCK"), 80.3, "%"),
+        (("table3", "3DPCK", "Outdoor"), 80.3, "%"),
         (("table4", "w/ HEMlets", "H3.6M #1*"), 46.0, "mm"),
         (("table5", "w/ FBI", "3DPCK"), 76.9, "%"),
         (("runtime", "Baseline", "forward pass"), 8.5, "ms"),
@@ -42,7 +42,7 @@ def test_rivals_are_complete_rows():
     rows = Counter((each.table, each.row, each.method) for each in RIVALS)
     assert all(each.method != OWN_METHOD for each in RIVALS)
     assert {count for (table, *_), count in rows.items() if table == "table1"} == {16}
-    assert Counter(table for table, _, _ in rows) == {"table1": 9 + 6 + 3, "table2": 5, "table3": 3}
+    assert Counter(table for table, _, _ in rows) == {"table1": 9 + 6 + 3, "table2": 5, "table3": 6}
     for key in (key for key in rows if key[0] == "table1"):
         values = {each.column: each.value for each in RIVALS if (each.table, each.row, each.method) == key}
         mean = sum(value for column, value in values.items() if column != "Avg") / len(ACTIONS)

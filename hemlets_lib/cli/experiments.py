@@ -156,10 +156,10 @@ def _print_table(name: str, profile: Profile, results: Path | None) -> None:
 
     experiment = read_registry().experiment(name)
     gathered = read_gathered(name, profile.value, results)
-    metric = get_protocol(experiment.protocol).rows[0]
-    found = table(experiment, gathered, metric=metric.metric)
+    score = get_protocol(experiment.protocol).rows[0]
+    found = table(experiment, gathered, score=score.name)
     shown = Table(
-        "setting", "condition", f"{metric.name} ({metric.unit})", f"against {experiment.baseline}", "seeds",
+        "setting", "condition", f"{score.name} ({score.unit})", f"against {experiment.baseline}", "seeds",
         box=None, pad_edge=False, title=f"{experiment.title} ({profile.value})",
     )  # fmt: skip
     for row in found:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hemlets_lib.data.synthetic import GENERATOR_VERSION
-from hemlets_lib.paper import paper_number
+from hemlets_lib.paper import OWN, paper_number
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.recipes import RECIPES, TrainConfig
 
@@ -40,14 +40,14 @@ _NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: t
 _KEYS = {
     "profile": {"preset", "options", "pictures", "test_pictures", "size"},
     "experiment": {
-        "title", "notebook", "protocol", "tests", "baseline", "budget", "settings", "conditions", "paper",
+        "title", "notebook", "protocol", "tests", "baseline", "budget", "settings", "conditions", "answers",
     },
     "setting": {"data", "noise"},
     "condition": {"options", "data", "network", "variant"},
     "role": {"ratio", "depth_every", "otherwise"},
-    "answer": {"number", "cell", "metric"},
+    "answer": {"table", "row", "columns", "cell", "protocol", "score", "mean"},
 }  # fmt: skip
-_OPTIONAL = {"paper", "noise", "data", "network", "variant", "depth_every", "otherwise"}
+_OPTIONAL = {"answers", "columns", "mean", "noise", "data", "network", "variant", "depth_every", "otherwise"}
 
 
 class RegistryError(ValueError):
@@ -94,12 +94,25 @@ class Role:
 
 @dataclass(frozen=True)
 class Answer:
-    """Which number of the paper a cell's mean answers to: (table, row, column), cell, and metric."""
+    """What answers to a number of the paper.
+
+    Args:
+        number: Its table, row and column.
+        setting: Of the cells whose mean it is.
+        condition: Likewise.
+        protocol: By which they were evaluated.
+        score: Row of the protocol's table.
+        column: Heading there; None for a mean.
+        mean: "columns" or "samples": over what, where no column is meant.
+    """
 
     number: tuple[str, str, str]
     setting: str
     condition: str
-    metric: str
+    protocol: str
+    score: str
+    column: str | None
+    mean: str = "columns"
 
 
 @dataclass(frozen=True)
@@ -291,14 +304,31 @@ def _experiment(name: str, entry: Any) -> Experiment:
             raise ValueError(f"{where}, condition {condition}: `network` must be one of {_NETWORKS}.")
     if values["baseline"] not in values["conditions"]:
         raise ValueError(f"{where}: `baseline` must be one of its conditions, got {values['baseline']!r}.")
-    answers = []
-    for number, listed in enumerate(values.pop("paper", [])):
-        answer = _checked(listed, "answer", f"{where}, paper {number}")
-        setting, condition = answer["cell"]
-        if setting not in values["settings"] or condition not in values["conditions"]:
-            raise ValueError(f"{where}, paper {number}: expected a cell of it, got {answer['cell']}.")
-        answers.append(Answer(paper_number(*answer["number"]).key, setting, condition, answer["metric"]))
+    answers = [
+        answer
+        for number, listed in enumerate(values.pop("answers", []))
+        for answer in _answers(listed, values, f"{where}, answer {number}")
+    ]
     return Experiment(name=name, answers=tuple(answers), **values)
+
+
+def _answers(listed: Any, experiment: Mapping[str, Any], where: str) -> Iterator[Answer]:
+    """One for each number of a row of the paper."""
+    entry = _checked(listed, "answer", where)
+    setting, condition = entry["cell"]
+    if setting not in experiment["settings"] or condition not in experiment["conditions"]:
+        raise ValueError(f"{where}: expected a cell of it, got {entry['cell']}.")
+    protocol = get_protocol(entry["protocol"])
+    if entry["score"] not in {row.name for row in protocol.rows}:
+        raise ValueError(f"{where}: protocol {protocol.name!r} has no row {entry['score']!r}.")
+    headings = {column.heading for column in protocol.columns}
+    there = [column for table, row, column in OWN if (table, row) == (entry["table"], entry["row"])]
+    for column in entry.get("columns", there or ["any"]):
+        mean = {"Avg": "columns", "All": "samples"}.get(column, entry.get("mean", "columns"))
+        yield Answer(
+            paper_number(entry["table"], entry["row"], column).key, setting, condition, protocol.name,
+            entry["score"], column if column in headings else None, mean,
+        )  # fmt: skip
 
 
 def _checked(entry: Any, kind: str, where: str) -> dict[str, Any]:

@@ -179,47 +179,54 @@ def _run_in_notebook(number: int, cell: Cell, workplace: Workplace, threads: int
 
 
 def values(
-    gathered: Gathered, setting: str, condition: str, *, protocol: str, metric: str, column: str | None = None
+    gathered: Gathered,
+    setting: str,
+    condition: str,
+    *,
+    protocol: str,
+    score: str,
+    column: str | None = None,
+    mean: str = "columns",
 ) -> dict[int, float]:
-    """A metric of the finished cells of one setting and condition.
+    """A score of the finished cells of one setting and condition.
 
     Args:
         gathered: The experiment's results.
         setting: Column of its table.
         condition: Row.
         protocol: By which it was evaluated.
-        metric: "mpjpe", "pa_mpjpe", "pck_3d", "auc_3d": the first row of the protocol that has it.
-        column: A heading of the protocol's table; the mean over them where left out.
+        score: Name of a row of the protocol, "MPJPE, S9 + S11".
+        column: A heading of the protocol's table; a mean where left out.
+        mean: Over "columns" or "samples".
 
     Returns:
         Seed → value.
 
     Raises:
-        ValueError: If the protocol has no such metric or column.
+        ValueError: If the results have no such score or column.
     """
     found = {}
     for result in gathered.cells.values():
         if (result["setting"], result["condition"]) != (setting, condition):
             continue
-        rows = result["scores"][protocol]["rows"].values()
-        row = next((row for row in rows if row["metric"] == metric), None)
+        row = result["scores"].get(protocol, {"rows": {}})["rows"].get(score)
         if row is None or (column is not None and column not in row["columns"]):
-            raise ValueError(f"protocol {protocol!r} has no {metric!r} of {column or 'all columns'}.")
-        value = row["mean_of_columns"] if column is None else row["columns"][column]
+            raise ValueError(f"the results have no {score!r} by {protocol!r} of {column or 'all columns'}.")
+        value = row[f"mean_of_{mean}"] if column is None else row["columns"][column]
         if value is not None:
             found[result["seed"]] = value
     return found
 
 
 def table(
-    experiment: Experiment, gathered: Gathered, *, metric: str, protocol: str | None = None
+    experiment: Experiment, gathered: Gathered, *, score: str, protocol: str | None = None
 ) -> list[dict[str, Any]]:
     """An experiment's table: each condition's mean, and its paired difference to the baseline.
 
     Args:
         experiment: Whose.
         gathered: Its results.
-        metric: As for `values`.
+        score: As for `values`.
         protocol: The experiment's own where left out.
 
     Returns:
@@ -229,9 +236,9 @@ def table(
     protocol = protocol or experiment.protocol
     records: list[dict[str, Any]] = []
     for setting in experiment.settings:
-        baseline = values(gathered, setting, experiment.baseline, protocol=protocol, metric=metric)
+        baseline = values(gathered, setting, experiment.baseline, protocol=protocol, score=score)
         for condition in experiment.conditions:
-            found = values(gathered, setting, condition, protocol=protocol, metric=metric)
+            found = values(gathered, setting, condition, protocol=protocol, score=score)
             if not found:
                 continue
             difference: Interval | None = None
