@@ -161,9 +161,8 @@ class _WorldPoses(Reader):
                 if not why_corrupt(who, camera_name, take=name.take):
                     expected.append(videos.get(key, folder / f"{name.take}.{camera_name}.mp4"))
         yield from missing_files(self.root, expected)
-        yield Finding(
-            who, note=f"poses of {len(poses)} takes; the data set has 30. {shifted_note(who)}".strip()
-        )
+        note = f"poses of {len(poses)} takes; the data set has 30. {shifted_note(who)}".strip()
+        yield Finding(folder.parent.relative_to(self.root).as_posix(), note=note)
         yield from check_videos(self.root, who, videos, lengths)
 
 
@@ -212,6 +211,8 @@ S1/Videos/Directions 1.54138969.mp4             (S1, S5, S6, S7, S8, S9, S11)"""
 
     def _world_mm(self, poses: Any, where: str) -> Float[np.ndarray, "F 32 3"]:
         metres = as_array(poses, (None, _JOINTS, 3), name="positions_3d", where=where)
+        if not len(metres):
+            raise DownloadError(f"{where}: expected poses in `positions_3d`, got none.")
         return metres * _MM_PER_M
 
     def _pixels(self, who: str, name: TakeName, camera_name: str) -> np.ndarray | None:
@@ -283,7 +284,9 @@ h36m/S1/Videos/Directions 1.54138969.mp4         (S1, S5, S6, S7, S8, S9, S11)""
     def _count(self, poses: Any, where: str) -> int:
         with open_h5(poses) as file:
             h5_array(file, "3D_positions", path=poses, shape=(_JOINTS * 3, None), rows=np.s_[:, :0])
-            return file["3D_positions"].shape[1]
+            if not (count := int(file["3D_positions"].shape[1])):
+                raise DownloadError(f"{poses}: expected poses in `3D_positions`, got none.")
+            return count
 
 
 def _in_order(takes: list[tuple[TakeName, Any]]) -> list[tuple[TakeName, Any]]:
