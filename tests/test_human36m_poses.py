@@ -168,13 +168,16 @@ def test_one_take_of_another_shape(copied):
     poses = np.load(root / "data_3d_h36m.npz", allow_pickle=True)["positions_3d"].item()
     poses["S9"]["SittingDown 1"] = np.zeros((3, 17, 3), np.float32)
     poses["S11"]["Directions 1"] = "nothing"
+    poses["S1"]["Eating 2"] = poses["S1"]["Eating 2"][:0]
     save(root / "data_3d_h36m.npz", positions_3d=poses)
     takes, skipped = read(Human36mVideopose, root)
     assert not takes
     assert (
         skipped["S9/SittingDown 1"].reason == skipped["S11/Directions 1"].reason == "its poses cannot be read"
     )
+    assert read(Human36mVideopose, root, "train")[1]["S1/Eating 2"].reason == "its poses cannot be read"
     found = [each.problem for each in Human36mVideopose(root).check() if each.problem]
+    assert any("S1/Eating 2: expected poses in `positions_3d`, got none" in each for each in found)
     assert any("S9/SittingDown 1: expected `positions_3d` of shape (any, 32, 3)" in each for each in found)
     assert any(
         "S11/Directions 1: expected numbers in `positions_3d`, got 'nothing'" in each for each in found
