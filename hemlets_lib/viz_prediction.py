@@ -136,7 +136,7 @@ def hard_poses_figure(poses: Sequence[HardPose], skeleton: Skeleton, *, columns:
         known = None if pose.true_mm is None else pose.true_mm.isfinite().all(-1)
         draw_pose_3d(space, in_space | {"predicted": pose.joints_mm}, skeleton, valid=known)
         error = "no 3D labels" if pose.error_mm is None else f"{pose.error_mm:.0f} mm"
-        space.set_title(error, fontsize=9)
+        space.set_title(f"from the side, {error}", fontsize=9)
     if any(pose.true_mm is not None for pose in poses):
         legend(figure, ("true", "predicted"))
     return figure

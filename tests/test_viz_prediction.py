@@ -103,7 +103,9 @@ def hard_pose(number: int, *, in_3d: bool) -> HardPose:
 def test_hard_poses_in_pairs():
     figure = hard_poses_figure([hard_pose(n, in_3d=n != 3) for n in range(5)], HEMLETS18, columns=2)
     assert [axes.get_title() for axes in figure.axes[::2]] == [f"pose {n}" for n in range(5)]
-    assert [axes.get_title() for axes in figure.axes[1::2]] == ["87 mm"] * 3 + ["no 3D labels", "87 mm"]
+    assert [axes.get_title() for axes in figure.axes[1::2]] == [
+        f"from the side, {error}" for error in ["87 mm"] * 3 + ["no 3D labels", "87 mm"]
+    ]
     lines = [len(axes.lines) for axes in figure.axes[1::2]]
     assert lines == [2 * len(HEMLETS18.bones)] * 3 + [len(HEMLETS18.bones), 2 * len(HEMLETS18.bones)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
