@@ -21,18 +21,28 @@ from torch import Tensor
 
 from hemlets_lib.data.sample import Meta, Sample
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.model import HEMletsNet
-from hemlets_lib.prediction import Sources, predict
+from hemlets_lib.geometry import root_relative
+from hemlets_lib.model import HEMletsNet, ModelConfig
+from hemlets_lib.official_evaluation import official_joints_px, restore_by_labels, restore_by_search
+from hemlets_lib.prediction import Prediction, Sources, predict
 from hemlets_lib.protocols import Protocol, get_protocol, is_drawn
 from hemlets_lib.scores import Evaluation, Poses, score_poses
 from hemlets_lib.skeleton import Skeleton
 
-__all__ = ["ROOT_DEPTHS", "evaluate"]
+__all__ = ["FLIP_TESTS", "ROOT_DEPTHS", "evaluate", "evaluate_as_released"]
 
 ROOT_DEPTHS: Mapping[str, str] = MappingProxyType(
     {
         "labels": "the root joint's true depth, as the field does",
         "bones": "none is told: each person's distance follows from an average adult's bone lengths",
+        "bone_search": "none is told: the authors' search by S1's bone lengths, in a camera that they assume",
+    }
+)
+FLIP_TESTS: Mapping[str, str] = MappingProxyType(
+    {
+        "none": "none",
+        "standard": "mean with the mirrored picture",
+        "official": "mean with the mirrored picture as the authors take it: half a pixel to the left",
     }
 )
 _NAMES_SHOWN = 8
@@ -43,7 +53,7 @@ def evaluate(
     samples: Sources | Iterable[Sample],
     *,
     protocol: Protocol | str = "h36m",
-    flip_test: bool = False,
+    flip_test: bool | str = False,
     batch_size: int = 64,
     device: str | torch.device | None = None,
     frame_step: int | None = None,
@@ -57,12 +67,14 @@ def evaluate(
         samples: A data set, a list, or a generator: they are read once, in order. Of shards, those that do
             not count are not even decoded.
         protocol: One of `protocols.PROTOCOLS`, or its name.
-        flip_test: Average with the prediction of the mirrored picture; takes twice the time.
+        flip_test: Average with the prediction of the mirrored picture; takes twice the time. One of
+            `FLIP_TESTS`, or True for "standard"; "official" also means the authors' pixels.
         batch_size: Pictures at once.
         device: Where to compute; the model's own device where left out.
         frame_step: Of recorded videos every so many frames count; the protocol's own where left out.
         root_depth: What makes millimetres of pixels where a sample has a camera: "labels", the root joint's
-            true depth; or "bones", the depth at which an average adult has the right size.
+            true depth; "bones", the depth at which an average adult has the right size; or "bone_search",
+            the authors' way to that, which leaves the sample's camera aside.
         on_progress: Is told after each batch how many samples were looked at.
 
     Raises:
@@ -75,6 +87,15 @@ def evaluate(
         raise ValueError(
             f"`root_depth` must be one of {', '.join(map(repr, ROOT_DEPTHS))}, got {root_depth!r}."
         )
+    flip = flip_test if isinstance(flip_test, str) else "standard" if flip_test else "none"
+    if flip not in FLIP_TESTS:
+        choices = ", ".join(map(repr, FLIP_TESTS))
+        raise ValueError(f"`flip_test` must be True, False or one of {choices}, got {flip_test!r}.")
+    if flip == "official" and root_depth == "bones":
+        raise ValueError(
+            "`flip_test` 'official' goes with `root_depth` 'labels' or 'bone_search', got 'bones'. The "
+            "authors have no other way to a distance."
+        )
     step = protocol.frame_step if frame_step is None else frame_step
     if step < 1 or batch_size < 1:
         raise ValueError(f"`frame_step` and `batch_size` must be positive, got {step} and {batch_size}.")
@@ -86,8 +107,10 @@ def evaluate(
     batches: list[Poses] = []
     depth_sources: Counter[str] = Counter()
     for batch in _in_batches(chosen.out_of(samples), batch_size):
-        pictures = [replace(each, joints_cam_mm=None) for each in batch] if root_depth == "bones" else batch
-        found = predict(model, pictures, flip_test=flip_test, batch_size=batch_size, return_maps=False)
+        told = root_depth == "labels"
+        pictures = batch if told else [replace(each, joints_cam_mm=None) for each in batch]
+        found = predict(model, pictures, flip_test=flip != "none", batch_size=batch_size, return_maps=False)
+        found = _as_released(found, batch, model.config, flip=flip, root_depth=root_depth)
         depth_sources.update(found.depth_source)
         batches.append(
             Poses(
@@ -109,9 +132,47 @@ def evaluate(
         "pictures": _listed(kinds),
         "frames": _frames_in_words(step),
         "root depth": f"{ROOT_DEPTHS[root_depth]} ({_listed(depth_sources)})",
-        "flip test": "mean with the mirrored picture" if flip_test else "none",
+        "flip test": FLIP_TESTS[flip],
     }
     return replace(scored, statements=statements, counts={**chosen.counts, **scored.counts})
+
+
+def evaluate_as_released(
+    model: HEMletsNet, samples: Sources | Iterable[Sample], **options: Any
+) -> Evaluation:
+    """Scores a network the way the authors' release does (`official_evaluation`), for Human3.6M.
+
+    Args:
+        model: As in `evaluate`.
+        samples: As in `evaluate`.
+        options: `batch_size`, `device`, `frame_step`, `on_progress` of `evaluate`.
+
+    Raises:
+        ValueError: As `evaluate`; or if a sample's camera is not such as Human3.6M's.
+    """
+    return evaluate(
+        model, samples, protocol="h36m_official", flip_test="official", root_depth="bone_search", **options
+    )
+
+
+def _as_released(
+    found: Prediction, samples: Sequence[Sample], config: ModelConfig, *, flip: str, root_depth: str
+) -> Prediction:
+    """The poses anew where the authors' pixels or their search are asked for."""
+    if flip != "official" and root_depth != "bone_search":
+        return found
+    joints_px = found.joints_px
+    if flip == "official":
+        joints_px = official_joints_px(found, size=config.image_size).float()
+    restore, source = (
+        (restore_by_labels, "known") if root_depth == "labels" else (restore_by_search, "bone search")
+    )
+    joints_mm = restore(joints_px, found, samples, skeleton=config.skeleton)
+    return found._replace(
+        joints_px=joints_px,
+        joints_root_rel_mm=root_relative(joints_mm, config.skeleton.root).float(),
+        depth_source=(source,) * len(samples),
+    )
 
 
 class _Chosen:

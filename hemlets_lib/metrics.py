@@ -39,6 +39,7 @@ __all__ = [
     "pck_3d",
     "pckh",
     "polarity_accuracy",
+    "reverse_pa_mpjpe",
 ]
 
 EVALUATED_JOINTS = 17  # of Human3.6M
@@ -118,6 +119,24 @@ def pa_mpjpe(
     moved, fixed, counted = _prepare(predicted, target, valid, joints, None)
     aligned = procrustes(moved, fixed, with_scale=with_scale, valid=counted)
     return torch.where(counted, (aligned - fixed).norm(dim=-1), torch.nan).nanmean(-1)
+
+
+def reverse_pa_mpjpe(
+    *,
+    predicted: Float[Tensor, "B J 3"],
+    target: Float[Tensor, "B J 3"],
+    valid: Bool[Tensor, "B J"] | None = None,
+    joints: int | Sequence[int] | None = EVALUATED_JOINTS,
+    with_scale: bool = True,
+) -> Float[Tensor, "B"]:
+    """MPJPE, mm, after laying the truth over the prediction. Arguments as in `pa_mpjpe`.
+
+    Not to be held against other work's PA-MPJPE: a prediction that is too small makes this error smaller,
+    and one that shrinks to a point makes it 0.
+
+    Source: the authors' inference code, `MPJPE_P1_P2` in metric_3d.py.
+    """
+    return pa_mpjpe(predicted=target, target=predicted, valid=valid, joints=joints, with_scale=with_scale)
 
 
 def pck_3d(

@@ -27,6 +27,7 @@ from hemlets_lib.metrics import (
     pa_mpjpe,
     pck_3d,
     polarity_accuracy,
+    reverse_pa_mpjpe,
 )
 from hemlets_lib.protocols import Protocol
 from hemlets_lib.skeleton import HEMLETS18, Skeleton
@@ -36,7 +37,13 @@ __all__ = ["MEAN_OF_COLUMNS", "MEAN_OF_SAMPLES", "Evaluation", "Poses", "score_p
 
 MEAN_OF_COLUMNS, MEAN_OF_SAMPLES = "Avg of columns", "Avg of frames"
 _METRICS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
-    {"mpjpe": mpjpe, "pa_mpjpe": pa_mpjpe, "pck_3d": pck_3d, "auc_3d": auc_3d}
+    {
+        "mpjpe": mpjpe,
+        "pa_mpjpe": pa_mpjpe,
+        "reverse_pa_mpjpe": reverse_pa_mpjpe,
+        "pck_3d": pck_3d,
+        "auc_3d": auc_3d,
+    }
 )
 
 
@@ -173,7 +180,7 @@ def score_poses(
     order = [column.heading for column in protocol.columns] or None
     tables = {}
     for row in protocol.rows:
-        root = {} if row.metric == "pa_mpjpe" else {"root": skeleton.root}
+        root = {} if "pa_mpjpe" in row.metric else {"root": skeleton.root}
         values = _METRICS[row.metric](**pair, **root)
         if row.subjects:
             of_row = torch.tensor([meta.subject in row.subjects for meta in poses.metas])
@@ -181,10 +188,12 @@ def score_poses(
         tables[row.name] = action_table(values, counted, order=order)
     per_joint = joint_errors(**pair, root=skeleton.root).nanmean(0)
     names = [skeleton.joint_names[index] for index in joints]
+    reverse = any(row.metric == "reverse_pa_mpjpe" for row in protocol.rows)
+    moved, fixed = ("truth", "prediction") if reverse else ("prediction", "truth")
     statements = {
         "joints": f"{len(names)} of {skeleton.name!r}, where they are labelled: {', '.join(names)}",
         "alignment": f"{skeleton.joint_names[skeleton.root]} upon {skeleton.joint_names[skeleton.root]}; for "
-        "PA-MPJPE the prediction is rotated, moved and scaled, never mirrored, onto the truth",
+        f"PA-MPJPE the {moved} is rotated, moved and scaled, never mirrored, onto the {fixed}",
         "averages": f"'{MEAN_OF_COLUMNS}' lets every column count alike (the field's usual one), "
         f"'{MEAN_OF_SAMPLES}' every sample",
     }

@@ -86,6 +86,26 @@ def test_every_protocol_has_a_drawn_counterpart(call, weights, tmp_path, protoco
     assert found["rows"][row]["mean_of_samples"] is not None
 
 
+def test_the_way_of_the_authors_release(call, weights, tmp_path):
+    status, text = call("--weights", weights, "--mode", "official", "--n", 3, "--out", tmp_path / "out")
+    found = read(tmp_path / "out")["evaluation"]
+    assert status == 0 and "Truth on prediction, S9 + S11 (mm)" in text
+    assert found["protocol"] == "h36m_official" and found["counts"]["samples counted"] == 3
+    assert "(bone search: 3)" in found["statements"]["root depth"]
+    for option in (["--flip-test"], ["--protocol", "h36m"], ["--root-depth", "bones"]):
+        status, text = call("--weights", weights, "--mode", "official", *option)
+        assert status == 2 and "beside official: the release decides them" in text
+
+
+def test_the_authors_search_in_the_standard_table(call, weights, tmp_path):
+    status, text = call(
+        "--weights", weights, "--root-depth", "bone_search", "--n", 2, "--out", tmp_path / "out"
+    )
+    statements = read(tmp_path / "out")["evaluation"]["statements"]
+    assert status == 0 and "PA-MPJPE, S9 + S11" in text
+    assert "(bone search: 2)" in statements["root depth"] and statements["flip test"] == "none"
+
+
 def test_the_results_go_into_a_run_of_their_own(call, weights, tmp_path):
     assert call("--weights", weights, "--n", 1)[0] == 0
     (folder,) = (tmp_path / "runs").glob("eval-*")

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "evaluate",
         "prediction",
         "channels",
+        "official_evaluation",
         "people",
         "hard_poses",
         "pose_records",

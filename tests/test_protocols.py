@@ -25,6 +25,7 @@ def test_headings_are_the_papers():
     headings = {name: [c.heading for c in protocol.columns] for name, protocol in PROTOCOLS.items()}
     assert headings["h36m"] == TABLE_1.split()
     walking, jogging = [f"Walking S{i}" for i in (1, 2, 3)], [f"Jogging S{i}" for i in (1, 2, 3)]
+    assert headings["h36m_official"] == headings["h36m"]
     assert headings["humaneva"] == walking + jogging
     assert headings["mpi_inf_3dhp"] == ["Studio GS", "Studio no GS", "Outdoor"]
     assert headings["all"] == []
@@ -37,6 +38,14 @@ def test_protocol_two_is_told_both_ways():
         "MPJPE, S11": ("mpjpe", ("S11",), "mm"),
         "PA-MPJPE, S9 + S11": ("pa_mpjpe", (), "mm"),
         "PA-MPJPE, S11": ("pa_mpjpe", ("S11",), "mm"),
+    }
+
+
+def test_the_release_lays_the_truth_over_the_prediction():
+    rows = PROTOCOLS["h36m_official"].rows
+    assert [row.metric for row in rows] == ["mpjpe", "mpjpe", "reverse_pa_mpjpe", "reverse_pa_mpjpe"]
+    assert PROTOCOLS["h36m_official"].joints == PROTOCOLS["h36m"].joints and {row.unit for row in rows} == {
+        "mm"
     }
 
 
@@ -98,5 +107,7 @@ def test_drawn_samples_say_so():
 
 
 def test_an_unknown_protocol():
-    with pytest.raises(ValueError, match=r"`protocol` must be one of 'h36m', 'humaneva', .* got 'h3.6m'"):
+    with pytest.raises(
+        ValueError, match=r"`protocol` must be one of 'h36m', 'h36m_official', .* got 'h3.6m'"
+    ):
         get_protocol("h3.6m")

@@ -25,6 +25,7 @@ class ProtocolName(StrEnum):
     """The same names as `hemlets_lib.protocols.PROTOCOLS`."""
 
     h36m = "h36m"
+    h36m_official = "h36m_official"
     humaneva = "humaneva"
     mpi_inf_3dhp = "mpi_inf_3dhp"
     all = "all"
@@ -35,6 +36,14 @@ class RootDepth(StrEnum):
 
     labels = "labels"
     bones = "bones"
+    bone_search = "bone_search"
+
+
+class Mode(StrEnum):
+    """Whose way of scoring: the literature's, or that of the authors' release."""
+
+    standard = "standard"
+    official = "official"
 
 
 @dataclass(frozen=True)
@@ -52,12 +61,15 @@ class _Material:
     epilog="Example:  hemlets eval\n\n"
     "Example:  hemlets eval --data shards/h36m --protocol h36m --flip-test\n\n"
     "Example:  hemlets eval --mocap ~/cmu --n 2000\n\n"
+    "Example:  hemlets eval --mode official --weights hemlets_h36m_lastest.pth --data shards/h36m\n\n"
     "Example:  hemlets eval --weights runs/train-nano/model.safetensors --photos ~/photos",
 )
 def evaluate(
     weights: Annotated[
         Path | None,
-        typer.Option(help="A checkpoint.", show_default="the shipped nano.safetensors", **PATH),
+        typer.Option(
+            help="A checkpoint, or the authors' .pth.", show_default="the shipped nano.safetensors", **PATH
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of shards.", **PATH)] = None,
     mocap: Annotated[
@@ -70,6 +82,10 @@ def evaluate(
         ProtocolName | None,
         typer.Option(help="What counts, and the table.", show_default="h36m; all for --mocap, --photos"),
     ] = None,
+    mode: Annotated[
+        Mode,
+        typer.Option(help="official: the flip test, distance and alignment of the authors' release."),
+    ] = Mode.standard,
     n: Annotated[int, typer.Option("--n", min=1, help="How many people are drawn, where they are.")] = 1200,
     seed: Annotated[int, typer.Option(min=0, help="Decides every drawn person.")] = 0,
     flip_test: Annotated[bool, typer.Option("--flip-test", help="Average with the mirror image's.")] = False,
@@ -92,11 +108,12 @@ def evaluate(
 
     Without a data set, drawn people of the test subjects are scored.
     """
-    from hemlets_lib.checkpoint import load_checkpoint
     from hemlets_lib.console import console
     from hemlets_lib.data.samples import find_weights
     from hemlets_lib.evaluate import evaluate as run
+    from hemlets_lib.evaluate import evaluate_as_released
     from hemlets_lib.results import device_summary
+    from hemlets_lib.weights import load_network
 
     if sum(folder is not None for folder in (data, mocap, photos)) > 1:
         raise typer.BadParameter("expected one of --data, --mocap and --photos, got several.")
@@ -105,9 +122,14 @@ def evaluate(
             f"expected a folder below {_RUNS}/ for results of photographs, which may be licensed; got {out}.",
             param_hint="--out",
         )
+    if mode == Mode.official and (flip_test or protocol is not None or root_depth != RootDepth.labels):
+        raise typer.BadParameter(
+            "expected no --protocol, --flip-test or --root-depth beside official: the release decides them.",
+            param_hint="--mode",
+        )
     named = protocol.value if protocol else "h36m" if mocap is None and photos is None else "all"
     weights = weights or find_weights("nano")
-    model, info = load_checkpoint(weights, device=device or device_summary()["device"])
+    model, info = load_network(weights, device=device or device_summary()["device"])
     size = max(_LEAST_SIZE_PX, model.config.image_size)
     if data is not None:
         material = _shards(data)
@@ -122,16 +144,18 @@ def evaluate(
         out.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
     started = time.monotonic()
     with _progress(material.count) as advance:
-        evaluation = run(
-            model,
-            material.samples,
-            protocol=named,
-            flip_test=flip_test,
-            batch_size=batch_size,
-            frame_step=every,
-            root_depth=root_depth.value,
-            on_progress=advance,
-        )
+        shared: dict[str, Any] = {"batch_size": batch_size, "frame_step": every, "on_progress": advance}
+        if mode == Mode.official:
+            evaluation = evaluate_as_released(model, material.samples, **shared)
+        else:
+            evaluation = run(
+                model,
+                material.samples,
+                protocol=named,
+                flip_test=flip_test,
+                root_depth=root_depth.value,
+                **shared,
+            )
     title = f"{info.config.name} on {material.name}"
     content = {
         "evaluation": evaluation.to_dict(),
