@@ -241,9 +241,9 @@ def open_tensor_file(path: str | Path, *, kind: str, keys: set[str]) -> Iterator
         if path.suffix in _PICKLE_SUFFIXES or start.startswith(_PICKLE_MAGIC):
             raise ValueError(
                 f"{path}: expected a {_SUFFIX} file, got what looks like a pickle. A pickle can run any code "
-                "when opened, so this library opens none. If you trust it, convert it once: give the state "
-                "dict from torch.load(path, weights_only=True) to a HEMletsNet (the authors' names are "
-                "translated by pretrained.from_official), then call save_checkpoint()."
+                "when opened, so this library opens none. The authors' release becomes a checkpoint by "
+                "`hemlets convert`. Another file that you trust, convert once: give the state dict from "
+                "torch.load(path, weights_only=True) to a HEMletsNet, then call save_checkpoint()."
             ) from error
         raise ValueError(
             f"{path}: expected a whole {_SUFFIX} file, got {path.stat().st_size} bytes that are truncated or "
