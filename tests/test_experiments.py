@@ -70,15 +70,14 @@ def test_cells_differ_only_in_what_they_compare(registry):
 
 
 def test_keys_tell_cells_apart(registry):
-    every = [
-        cell.key
-        for experiment in registry.experiments.values()
-        for profile in registry.profiles.values()
-        for cell in experiment.cells(profile, seeds=2)
-    ]
-    # Table 4 and Fig. 6 share a run: the full network on Human3.6M alone.
-    shared = len(registry.profiles) * 2
-    assert len(set(every)) >= len(every) - shared
+    """Cells share a key exactly where they are the same run."""
+    seen = {}
+    for experiment in registry.experiments.values():
+        for profile in registry.profiles.values():
+            for cell in experiment.cells(profile, seeds=2):
+                seen.setdefault(cell.key, cell.identity)
+                assert seen[cell.key] == cell.identity
+    assert len(seen) == len({json.dumps(identity, sort_keys=True) for identity in seen.values()})
 
 
 @pytest.mark.parametrize(
@@ -163,8 +162,9 @@ def test_a_cell_from_data_to_result(tiny, shards, tmp_path):
     ensure_data([cell], place, workers=0, show_progress=False)
     assert ensure_data([cell], place, workers=0, show_progress=False) == []
     found = run_cell(cell, place)
-    assert found["seed"] == 3 and found["images"] == 8 and found["condition"] == "full"
-    assert found["data"] == {"human36m-train": "drawn", "human36m-test": "drawn"}
+    assert found["seed"] == 3 and found["images"] == 8 and found["name"] == cell.name
+    roles = ("human36m-train", "human36m-test", "mpi_inf_3dhp-test")
+    assert found["data"] == dict.fromkeys(roles, "drawn")
     assert found["scores"]["h36m"]["rows"]["MPJPE, S9 + S11"]["mean_of_columns"] > 0
     assert json.loads((place.cell_folder(cell) / RESULT_NAME).read_text()) == json.loads(json.dumps(found))
     assert run_cell(cell, place) == result_of(cell, place)  # taken up, not run again
@@ -188,72 +188,67 @@ def test_a_cell_that_was_stopped_ends_as_one_that_was_not(tiny, shards, tmp_path
     assert run_cell(cell, halved)["scores"] == expected["scores"]
 
 
-def result(cell, mpjpe):
-    row = {"metric": "mpjpe", "unit": "mm", "columns": {"Walk": mpjpe - 1}, "mean_of_columns": mpjpe}
-    return {
-        "setting": cell.setting, "condition": cell.condition, "seed": cell.seed, "key": cell.key,
-        "data": {"human36m-train": "drawn"}, "scores": {"h36m": {"rows": {"MPJPE": row}}},
-    }  # fmt: skip
-
-
 def finish(cell, place, mpjpe):
+    """As if the cell had run."""
+    row = {"metric": "mpjpe", "unit": "mm", "columns": {"Walk": mpjpe - 1}, "mean_of_columns": mpjpe}
+    result = {"name": cell.name, "seed": cell.seed, "scores": {"h36m": {"rows": {"MPJPE": row}}}}
     place.cell_folder(cell).mkdir(parents=True)
-    (place.cell_folder(cell) / RESULT_NAME).write_text(json.dumps(result(cell, mpjpe)))
+    (place.cell_folder(cell) / RESULT_NAME).write_text(json.dumps(result))
 
 
 def test_results_are_gathered_and_compared_in_pairs(tiny, tmp_path):
     experiment, profile = tiny
     place, folder = Workplace(tmp_path / "shards", tmp_path / "runs"), tmp_path / "results"
-    folder.mkdir()
     cells = [cell for cell in experiment.cells(profile, 2) if cell.setting == "H3.6M #1*"]
     for cell in cells:
         if cell.condition in ("none", "full"):
             finish(cell, place, {"none": 100.0, "full": 90.0 + 2 * cell.seed}[cell.condition] + 5 * cell.seed)
     assert len(pending(cells, place, folder=folder)) == len(cells) - 4
-    gather(cells, place, folder=folder)
-    gathered = read_gathered("table4", "smoke", folder)
-    assert len(gathered) == 4 and not list(folder.glob("*.lock"))
-    assert values(gathered, "H3.6M #1*", "none", protocol="h36m", score="MPJPE") == {0: 100.0, 1: 105.0}
-    assert values(gathered, "H3.6M #1*", "full", protocol="h36m", score="MPJPE", column="Walk") == {
-        0: 89.0,
-        1: 96.0,
-    }
-    rows = {row["condition"]: row for row in table(experiment, gathered, score="MPJPE")}
-    assert rows["none"]["difference"] is None and rows["full"]["difference"].mean == pytest.approx(-9.0)
-    assert rows["full"]["difference"].n == 2
+    assert len(gather(cells, place, folder=folder)) == 4
+    gathered = read_gathered(profile.name, folder)
+    none, full = (experiment.over_seeds(profile, "H3.6M #1*", condition) for condition in ("none", "full"))
+    assert values(gathered, none, protocol="h36m", score="MPJPE") == {0: 100.0, 1: 105.0}
+    assert values(gathered, full, protocol="h36m", score="MPJPE", column="Walk") == {0: 89.0, 1: 96.0}
+    rows = {row.condition: row for row in table(experiment, profile, gathered, score="MPJPE")}
+    assert rows["none"].difference is None and rows["full"].difference.mean == pytest.approx(-9.0)
+    assert rows["full"].difference.n == 2
     elsewhere = Workplace(tmp_path / "other", tmp_path / "other")
     assert len(pending(cells, elsewhere, folder=folder)) == len(cells) - 4  # committed ones are not run again
     with pytest.raises(ValueError, match="the results have no 'AUC' by 'h36m' of all columns"):
-        values(gathered, "H3.6M #1*", "none", protocol="h36m", score="AUC")
+        values(gathered, none, protocol="h36m", score="AUC")
 
 
 def test_gathering_keeps_what_is_committed(tiny, tmp_path):
     experiment, profile = tiny
     place, folder = Workplace(tmp_path, tmp_path / "runs"), tmp_path / "results"
-    folder.mkdir()
-    one, other = list(experiment.cells(profile, 1))[:2]
-    finish(one, place, 50.0)
-    gather([one], place, folder=folder)
-    before = (folder / "table4.smoke.json").read_text()
-    (place.cell_folder(one) / RESULT_NAME).write_text(json.dumps(result(one, 49.0)))
-    gather([one], place, folder=folder)
-    assert (folder / "table4.smoke.json").read_text() == before
-    finish(other, place, 60.0)
-    gather([one, other], place, folder=folder)
-    assert len(read_gathered("table4", "smoke", folder)) == 2
+    cell = next(experiment.cells(profile, 1))
+    finish(cell, place, 50.0)
+    (path,) = gather([cell], place, folder=folder)
+    before = path.read_text()
+    (place.cell_folder(cell) / RESULT_NAME).write_text('{"seed": 0, "scores": {}}')
+    assert gather([cell], place, folder=folder) == [] and path.read_text() == before
 
 
-def test_real_results_stand_in_a_file_of_their_own(tiny, tmp_path):
+def test_real_results_stand_apart(tiny, tmp_path):
     experiment, profile = tiny
     cell = experiment.cell(profile, "H3.6M #1*", "none", 0)
     real = Workplace(tmp_path, tmp_path / "runs", {"human36m-train": tmp_path / "h36m"})
     drawn = Workplace(tmp_path, tmp_path / "runs")
-    assert real.cell_folder(cell) != drawn.cell_folder(cell)
-    real.cell_folder(cell).mkdir(parents=True)
-    found = {**result(cell, 40.0), "data": {"human36m-train": "real"}}
-    (real.cell_folder(cell) / RESULT_NAME).write_text(json.dumps(found))
-    assert set(gather([cell], real, folder=tmp_path)) == {("table4", "smoke-real")}
-    assert len(read_gathered("table4", "smoke", tmp_path)) == 0
+    finish(cell, real, 40.0)
+    (path,) = gather([cell], real, folder=tmp_path)
+    assert path.parent.name == "smoke-real" and len(read_gathered("smoke", tmp_path)) == 0
+    assert pending([cell], drawn, folder=tmp_path) == [cell] and pending([cell], real, folder=tmp_path) == []
+
+
+def test_a_run_that_sees_no_depth_order_is_shared(tiny, tmp_path):
+    """Without triplets, what is known of the depth order changes nothing."""
+    experiment, profile = tiny
+    settings = ("few 3D, 2D on the rest", "few 3D, depth order on the rest")
+    for condition in experiment.conditions:
+        one, other = (experiment.cell(profile, setting, condition, 0) for setting in settings)
+        assert (one.key == other.key) == (condition not in ("full", "hemlets"))
+    cells = [experiment.cell(profile, setting, "none", 0) for setting in settings]
+    assert len(pending(cells, Workplace(tmp_path, tmp_path), folder=tmp_path)) == 1
 
 
 def test_cells_run_through_papermill(tiny, shards, tmp_path, monkeypatch):
@@ -268,7 +263,6 @@ def test_cells_run_through_papermill(tiny, shards, tmp_path, monkeypatch):
     cell = experiment.cell(registry.profile("smoke"), "H3.6M #1*", "hemlets", 0)
     broken = replace(cell, condition="no such condition")
     folder = tmp_path / "results"
-    folder.mkdir()
     place = Workplace(shards, tmp_path / "runs", device="cpu")
     assert [problem for _, problem in run_cells([cell], place, jobs=1, folder=folder)] == [""]
     assert (place.cell_folder(cell) / "run.ipynb").is_file() and len(

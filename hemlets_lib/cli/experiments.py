@@ -17,7 +17,7 @@ experiments = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="An experiment of the registry.", **TEXT)]
 ProfileOption = Annotated[Profile, typer.Option(help="How much to compute.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")]
+Seeds = Annotated[int, typer.Option(min=1, max=10, help="How many seeds, from 0.")]
 Shards = Annotated[Path, typer.Option(help="Folder of drawn data.", **PATH)]
 Runs = Annotated[Path, typer.Option(help="Folder of the cells' runs.", **PATH)]
 Results = Annotated[
@@ -96,17 +96,17 @@ def status(
 
     from hemlets_lib.console import console
     from hemlets_lib.experiments.cells import Workplace, result_of
-    from hemlets_lib.experiments.registry import read_registry
+    from hemlets_lib.experiments.registry import MOST_SEEDS, read_registry
     from hemlets_lib.experiments.sweep import read_gathered
 
     registry, workplace = read_registry(), Workplace(runs=runs)
+    committed = read_gathered(profile.value, results).cells
     table = Table("experiment", "cells a seed", "committed", "finished here", box=None, pad_edge=False)
     for each in registry.experiments.values():
-        cells = list(each.cells(registry.profile(profile.value), 1))
+        cells = list(each.cells(registry.profile(profile.value), MOST_SEEDS))
         here = sum(result_of(cell, workplace) is not None for cell in cells)
-        table.add_row(
-            each.name, str(len(cells)), str(len(read_gathered(each.name, profile.value, results))), str(here)
-        )
+        done = sum(cell.key in committed for cell in cells)
+        table.add_row(each.name, str(len(cells) // MOST_SEEDS), str(done), str(here))
     console.print(table)
 
 
@@ -154,15 +154,16 @@ def _print_table(name: str, profile: Profile, results: Path | None) -> None:
     from hemlets_lib.experiments.sweep import read_gathered, table
     from hemlets_lib.protocols import get_protocol
 
-    experiment = read_registry().experiment(name)
-    gathered = read_gathered(name, profile.value, results)
+    registry = read_registry()
+    experiment = registry.experiment(name)
     score = get_protocol(experiment.protocol).rows[0]
-    found = table(experiment, gathered, score=score.name)
+    gathered = read_gathered(profile.value, results)
+    found = table(experiment, registry.profile(profile.value), gathered, score=score.name)
     shown = Table(
         "setting", "condition", f"{score.name} ({score.unit})", f"against {experiment.baseline}", "seeds",
         box=None, pad_edge=False, title=f"{experiment.title} ({profile.value})",
     )  # fmt: skip
     for row in found:
-        difference = "" if row["difference"] is None else str(row["difference"])
-        shown.add_row(row["setting"], row["condition"], str(row["mean"]), difference, str(row["mean"].n))
+        difference = "" if row.difference is None else str(row.difference)
+        shown.add_row(row.setting, row.condition, str(row.mean), difference, str(row.mean.n))
     console.print(shown if found else f"No results of {name} in profile {profile.value} yet.")

@@ -55,9 +55,13 @@ class Workplace:
     device: str | None = None
 
     def cell_folder(self, cell: Cell) -> Path:
-        """Where a cell's run lies; another folder for real data."""
-        real = "-real" if set(self.real) & {*cell.tests.values(), *(role.name for role in cell.roles)} else ""
-        return self.runs / cell.experiment / f"{cell.profile.name}{real}" / cell.key
+        """Where a cell's run lies; experiments that share a cell share its run."""
+        return self.runs / self.kind(cell) / cell.key
+
+    def kind(self, cell: Cell) -> str:
+        """The profile, with another name where data are real."""
+        used = {*cell.tests.values(), *(role.name for role in cell.roles)}
+        return f"{cell.profile.name}-real" if used & set(self.real) else cell.profile.name
 
 
 def drawn_folder(cell: Cell, role: str, shards: Path) -> tuple[Path, SyntheticDataset | Counterpart]:
@@ -170,10 +174,8 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         for protocol, shards in tests.items()
     }
     result = {
-        "experiment": cell.experiment,
+        "name": cell.name,
         "profile": cell.profile.name,
-        "setting": cell.setting,
-        "condition": cell.condition,
         "seed": cell.seed,
         "key": cell.key,
         "identity": cell.identity,

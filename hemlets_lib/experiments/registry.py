@@ -21,6 +21,7 @@ from hemlets_lib.protocols import get_protocol
 from hemlets_lib.recipes import RECIPES, TrainConfig
 
 __all__ = [
+    "MOST_SEEDS",
     "REGISTRY_VARIABLE",
     "Answer",
     "Cell",
@@ -36,7 +37,9 @@ __all__ = [
 REGISTRY_VARIABLE = "HEMLETS_REGISTRY"
 """Environment variable: a registry that is read instead of the checkout's."""
 
+MOST_SEEDS = 10
 _NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: the smaller network of Table 4
+_BLIND_TO_ORDER = ("none", "2d")  # supervisions without triplets
 _KEYS = {
     "profile": {"preset", "options", "pictures", "test_pictures", "size"},
     "experiment": {
@@ -204,9 +207,24 @@ class Experiment:
         config = replace(base, model=model).with_options({**profile.options, **row["options"], "seed": seed})
         data = {**columns["data"], **row.get("data", {})}
         roles = tuple(Role(name, **options) for name, options in data.items())
+        if config.supervision in _BLIND_TO_ORDER:  # then the same run whatever is known of the depth order
+            roles = tuple(replace(role, otherwise="2d") for role in roles)
         return Cell(
             self.name, profile, setting, condition, seed, config, roles, self.tests, columns.get("noise")
         )
+
+    def over_seeds(self, profile: Profile, setting: str, condition: str) -> list[Cell]:
+        """A setting and a condition with every seed that anybody may have run.
+
+        Args:
+            profile: How much they compute.
+            setting: Column of the experiment's table.
+            condition: Row.
+
+        Returns:
+            A cell for each seed.
+        """
+        return [self.cell(profile, setting, condition, seed) for seed in range(MOST_SEEDS)]
 
     def cells(self, profile: Profile, seeds: int) -> Iterator[Cell]:
         """All of its cells, seed by seed: the first results show every contrast once."""

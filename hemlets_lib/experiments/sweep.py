@@ -1,4 +1,4 @@
-"""Many cells: the missing ones run side by side, each through papermill, and results gathered in one file.
+"""Many cells: the missing ones run side by side, each through papermill; results are gathered.
 
 joblib spreads the cells. Its default is processes on this machine; inside `with
 joblib.parallel_config("dask")` (or "ray") the same call goes to a cluster. Each cell computes in one thread:
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, result_of
-from hemlets_lib.experiments.registry import Cell, Experiment
+from hemlets_lib.experiments.registry import Cell, Experiment, Profile
 from hemlets_lib.experiments.statistics import Interval, mean_interval, paired_difference
 from hemlets_lib.notebooks import PROFILES, execute
-from hemlets_lib.results import only_process, read_json, write_json
+from hemlets_lib.results import read_json, write_json
 
 __all__ = [
     "Gathered",
+    "TableRow",
     "gather",
     "pending",
     "read_gathered",
@@ -42,73 +43,56 @@ def run_notebook() -> Path:
     return Path(__file__).resolve().parents[2] / "experiments" / "run.ipynb"
 
 
-def _file(folder: Path, experiment: str, profile: str) -> Path:
-    return folder / f"{experiment}.{profile}.json"
-
-
 @dataclass(frozen=True)
 class Gathered:
-    """The finished cells of an experiment in one profile, whatever machine they ran on."""
+    """Finished cells of a profile, whatever experiments they belong to and machines they ran on.
 
-    experiment: str
+    Args:
+        profile: Its name, with "-real" for cells on real data.
+        cells: Key → result.
+    """
+
     profile: str
-    cells: Mapping[str, Mapping[str, Any]]  # key → result
+    cells: Mapping[str, Mapping[str, Any]]
 
     def __len__(self) -> int:
         return len(self.cells)
 
 
-def read_gathered(experiment: str, profile: str, folder: Path | None = None) -> Gathered:
-    """What is committed of an experiment; empty where there is nothing.
+def read_gathered(profile: str, folder: Path | None = None) -> Gathered:
+    """What is committed of a profile: a file for each cell.
 
     Args:
-        experiment: Its name.
-        profile: Likewise.
+        profile: Its name, with "-real" for cells on real data.
         folder: Where results are committed; the checkout's own where left out.
     """
-    path = _file(folder or results_folder(), experiment, profile)
-    cells = read_json(path)["cells"] if path.is_file() else {}
-    return Gathered(experiment, profile, cells)
+    files = sorted(((folder or results_folder()) / "cells" / profile).glob("*.json"))
+    return Gathered(profile, {path.stem: read_json(path) for path in files})
 
 
-def gather(
-    cells: Iterable[Cell], workplace: Workplace, *, folder: Path | None = None
-) -> dict[tuple[str, str], Gathered]:
-    """Adds the results of finished cells to the committed files; what is there already stays.
+def gather(cells: Iterable[Cell], workplace: Workplace, *, folder: Path | None = None) -> list[Path]:
+    """Copies the results of finished cells to where they are committed; what is there already stays.
 
     Args:
-        cells: Whose results, of any experiments and profiles.
+        cells: Whose results.
         workplace: Where they ran.
-        folder: Where results are committed.
+        folder: Where results are committed; the checkout's own where left out.
 
     Returns:
-        (experiment, profile) → all that its file now holds.
+        The files that were made.
     """
-    folder = folder or results_folder()
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    made = []
     for cell in cells:
-        if result := result_of(cell, workplace):
-            place = (
-                cell.experiment,
-                f"{cell.profile.name}{'-real' if 'real' in result['data'].values() else ''}",
-            )
-            found.setdefault(place, {})[cell.key] = result
-    gathered = {}
-    for (experiment, profile), new in found.items():
-        path = _file(folder, experiment, profile)
-        busy = RuntimeError(f"{path}: another process is gathering results there. Wait for it.")
-        with only_process(path.with_suffix(".lock"), otherwise=busy):
-            kept = read_gathered(experiment, profile, folder).cells
-            merged = {**new, **kept}
-            if merged.keys() != kept.keys():
-                write_json(path, {"experiment": experiment, "profile": profile, "cells": merged})
-        path.with_suffix(".lock").unlink(missing_ok=True)
-        gathered[experiment, profile] = Gathered(experiment, profile, merged)
-    return gathered
+        path = (folder or results_folder()) / "cells" / workplace.kind(cell) / f"{cell.key}.json"
+        if not path.exists() and (result := result_of(cell, workplace)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, result)
+            made.append(path)
+    return made
 
 
 def pending(cells: Sequence[Cell], workplace: Workplace, *, folder: Path | None = None) -> list[Cell]:
-    """The cells that have neither run here nor are committed.
+    """The cells that have neither run here nor are committed, each once.
 
     Args:
         cells: Those wanted.
@@ -118,13 +102,13 @@ def pending(cells: Sequence[Cell], workplace: Workplace, *, folder: Path | None 
     Returns:
         Those to run, in order.
     """
-    committed = {
-        key
-        for experiment, profile in {(cell.experiment, cell.profile.name) for cell in cells}
-        for key in read_gathered(experiment, profile, folder).cells
-    }
-    real = bool(workplace.real)
-    return [cell for cell in cells if (real or cell.key not in committed) and not result_of(cell, workplace)]
+    wanted = {(workplace.kind(cell), cell.key): cell for cell in reversed(cells)}
+    committed = {kind: read_gathered(kind, folder).cells for kind, _ in wanted}
+    return [
+        cell
+        for (kind, key), cell in reversed(wanted.items())
+        if key not in committed[kind] and not result_of(cell, workplace)
+    ]
 
 
 def run_cells(
@@ -180,21 +164,19 @@ def _run_in_notebook(number: int, cell: Cell, workplace: Workplace, threads: int
 
 def values(
     gathered: Gathered,
-    setting: str,
-    condition: str,
+    cells: Iterable[Cell],
     *,
     protocol: str,
     score: str,
     column: str | None = None,
     mean: str = "columns",
 ) -> dict[int, float]:
-    """A score of the finished cells of one setting and condition.
+    """A score of finished cells, seed by seed.
 
     Args:
-        gathered: The experiment's results.
-        setting: Column of its table.
-        condition: Row.
-        protocol: By which it was evaluated.
+        gathered: Results.
+        cells: Which of them, one for each seed; those that have not finished are passed over.
+        protocol: By which they were evaluated.
         score: Name of a row of the protocol, "MPJPE, S9 + S11".
         column: A heading of the protocol's table; a mean where left out.
         mean: Over "columns" or "samples".
@@ -206,50 +188,58 @@ def values(
         ValueError: If the results have no such score or column.
     """
     found = {}
-    for result in gathered.cells.values():
-        if (result["setting"], result["condition"]) != (setting, condition):
+    for cell in cells:
+        if cell.key not in gathered.cells:
             continue
-        row = result["scores"].get(protocol, {"rows": {}})["rows"].get(score)
+        row = gathered.cells[cell.key]["scores"].get(protocol, {"rows": {}})["rows"].get(score)
         if row is None or (column is not None and column not in row["columns"]):
             raise ValueError(f"the results have no {score!r} by {protocol!r} of {column or 'all columns'}.")
         value = row[f"mean_of_{mean}"] if column is None else row["columns"][column]
         if value is not None:
-            found[result["seed"]] = value
+            found[cell.seed] = value
     return found
 
 
+@dataclass(frozen=True)
+class TableRow:
+    """A setting and a condition of an experiment, over the seeds that have finished.
+
+    Args:
+        setting: Column of the experiment's table.
+        condition: Row.
+        mean: Of the score.
+        difference: To the experiment's baseline, paired over seeds; None for itself, or without common seeds.
+    """
+
+    setting: str
+    condition: str
+    mean: Interval
+    difference: Interval | None
+
+
 def table(
-    experiment: Experiment, gathered: Gathered, *, score: str, protocol: str | None = None
-) -> list[dict[str, Any]]:
-    """An experiment's table: each condition's mean, and its paired difference to the baseline.
+    experiment: Experiment, profile: Profile, gathered: Gathered, *, score: str, protocol: str | None = None
+) -> list[TableRow]:
+    """An experiment's table, as far as it is filled.
 
     Args:
         experiment: Whose.
-        gathered: Its results.
+        profile: In which profile.
+        gathered: Results.
         score: As for `values`.
         protocol: The experiment's own where left out.
 
     Returns:
-        A record for each setting and condition that has results: `setting`, `condition`, `mean` and
-        `difference` (both `Interval`, the latter None for the baseline).
+        A row for each setting and condition that has results.
     """
-    protocol = protocol or experiment.protocol
-    records: list[dict[str, Any]] = []
+    options = {"protocol": protocol or experiment.protocol, "score": score}
+    rows = []
     for setting in experiment.settings:
-        baseline = values(gathered, setting, experiment.baseline, protocol=protocol, score=score)
+        baseline = values(gathered, experiment.over_seeds(profile, setting, experiment.baseline), **options)
         for condition in experiment.conditions:
-            found = values(gathered, setting, condition, protocol=protocol, score=score)
-            if not found:
-                continue
-            difference: Interval | None = None
-            if condition != experiment.baseline:
-                difference = paired_difference(found, baseline)
-            records.append(
-                {
-                    "setting": setting,
-                    "condition": condition,
-                    "mean": mean_interval(list(found.values())),
-                    "difference": difference,
-                }
-            )
-    return records
+            found = values(gathered, experiment.over_seeds(profile, setting, condition), **options)
+            if found:
+                own = condition == experiment.baseline
+                difference = None if own else paired_difference(found, baseline)
+                rows.append(TableRow(setting, condition, mean_interval(list(found.values())), difference))
+    return rows
