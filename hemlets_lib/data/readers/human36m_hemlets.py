@@ -234,13 +234,12 @@ def _read(file: _File) -> _Labels:
 
 def _affines(trans: Float[np.ndarray, "F 3"], *, where: str) -> Float[np.ndarray, "F 2 3"]:
     """The whole picture's pixels to the crop's."""
-    x, y, scale = trans.T
-    if not (np.isfinite(trans).all() and (scale > 0).all()):
+    corner, scale = torch.from_numpy(trans[:, :2].copy()), torch.from_numpy(trans[:, 2].copy())
+    affines = torch.cat([torch.eye(2).to(scale).expand(len(scale), 2, 2), -corner[..., None]], -1)
+    affines = affines * scale[:, None, None]
+    if not (affines.isfinite().all() and (scale > 0).all()):
         raise DownloadError(f"{where}: expected finite numbers and a positive scale in `trans`, got others.")
-    zero = np.zeros_like(scale)
-    return np.stack(
-        [np.stack([scale, zero, -scale * x], -1), np.stack([zero, scale, -scale * y], -1)], axis=1
-    )
+    return affines.numpy()
 
 
 READERS: tuple[type[Reader], ...] = (Human36mHemlets,)

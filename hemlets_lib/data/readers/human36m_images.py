@@ -48,6 +48,7 @@ __all__ = [
     "listed_takes",
     "parse_folder",
     "picture_paths",
+    "refuse_outside",
     "sees",
     "with_published_lens",
 ]
@@ -178,16 +179,30 @@ def picture_paths(folder: Path, names: Iterable[str], *, where: str) -> tuple[Pa
     Raises:
         DownloadError: If a name leads out of the folder.
     """
+    names = list(names)
+    parents = refuse_outside(folder, names, where=where)
+    return tuple(parents[parent] / last for parent, _, last in (name.rpartition("/") for name in names))
+
+
+def refuse_outside(folder: Path, names: Iterable[str], *, where: str) -> Mapping[str, Path]:
+    """Checks the names of a list; asks the disk once for each folder, as there may be a million names.
+
+    Args:
+        folder: They may not leave it.
+        names: With their folders, with forward slashes.
+        where: The list, for the message.
+
+    Raises:
+        DownloadError: If a name leads out of the folder.
+    """
     parents: dict[str, Path] = {}
-    paths = []
     for name in names:
         parent, slash, last = name.rpartition("/")
         if parent not in parents:
-            parents[parent] = inside(folder, parent or slash or ".", where=where)  # once, as it asks the disk
+            parents[parent] = inside(folder, parent or slash or ".", where=where)
         if last in ("", "..") or "\0" in last:
             inside(folder, last, where=where)  # says what is wrong with it
-        paths.append(parents[parent] / last)
-    return tuple(paths)
+    return parents
 
 
 def with_published_lens(

@@ -25,7 +25,13 @@ from jaxtyping import Float, Shaped
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, check_shape, read_npz
 from hemlets_lib.data.readers.human36m import DATASET, FRAMES_PER_SECOND, SPLITS
-from hemlets_lib.data.readers.human36m_images import Listed, check_listed, listed_takes, picture_paths
+from hemlets_lib.data.readers.human36m_images import (
+    Listed,
+    check_listed,
+    listed_takes,
+    picture_paths,
+    refuse_outside,
+)
 from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.data.sample import Meta
 
@@ -64,29 +70,30 @@ class PictureLists(Reader):
         arrays = read_npz(path, *names)
         pictures = _names(arrays.pop("imgname"), str(path))
         shapes: dict[str, tuple[int | None, ...]] = {
-            "center": (len(pictures), 2),
-            "part": (len(pictures), self.num_joints, 3),
-            "S": (len(pictures), self.num_joints, 4),
+            "center": (None, 2),
+            "scale": (None,),
+            "part": (None, self.num_joints, 3),
+            "S": (None, self.num_joints, 4),
         }
         arrays["scale"] = arrays["scale"].reshape(-1)
         for name, array in arrays.items():
+            check_shape(array.shape, shapes[name], name=name, where=str(path))
             if len(array) != len(pictures):
                 raise DownloadError(
                     f"{path}: expected as many rows everywhere, got {len(pictures)} names of pictures and "
-                    f"{len(array)} of `{name}`. Rows cannot be told apart; make the file again."
+                    f"{len(array)} of `{name}`. Which belong together cannot be told; make the file again."
                 )
-            check_shape(array.shape, shapes.get(name, (None,)), name=name, where=str(path))
         return pictures, arrays
 
     def takes(self, split: str, *, step: int = 1) -> Iterator[Take | Skipped]:
         self.check_split(split)
         pictures, arrays = self._read(split)
-        base, where = self.root / self.pictures_from, f"{self._path(split)}, imgname"
+        base, where = self.root / self.pictures_from, str(self._path(split))
         for item in listed_takes(pictures, subjects=self._subjects(split), step=step):
             if isinstance(item, Skipped):
                 yield item
                 continue
-            paths = picture_paths(base, [pictures[row] for row in item.rows], where=where)
+            paths = picture_paths(base, [pictures[row] for row in item.rows], where=f"{where}, imgname")
             if not any(folder.is_dir() for folder in {path.parent for path in paths}):
                 yield Skipped(item.title, "its pictures are missing", len(paths))
                 continue
@@ -126,7 +133,7 @@ class PictureLists(Reader):
                 continue
             try:
                 pictures, arrays = self._read(split)
-                picture_paths(self.root / self.pictures_from, pictures, where=where)
+                refuse_outside(self.root / self.pictures_from, pictures, where=where)
             except DownloadError as error:
                 yield Finding(where, str(error))
                 continue

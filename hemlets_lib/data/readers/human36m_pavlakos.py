@@ -31,6 +31,7 @@ from hemlets_lib.data.readers.human36m_images import (
     check_listed,
     listed_takes,
     picture_paths,
+    refuse_outside,
 )
 from hemlets_lib.data.readers.human36m_lists import boxes_px
 from hemlets_lib.data.readers.human36m_videos import DISAGREE, disagreement_px
@@ -156,7 +157,7 @@ images/S5_Eating_1.55011271_000321.jpg …"""
                 continue
             try:
                 names, arrays = self._read(split)
-                picture_paths(self.root / "images", names, where=str(listing))
+                refuse_outside(self.root / "images", names, where=str(listing))
             except DownloadError as error:
                 yield Finding(where, str(error))
                 continue
