@@ -129,7 +129,9 @@ class PictureLists(Reader):
             path = self._path(split)
             where = path.relative_to(self.root).as_posix()
             if not path.is_file():
-                yield Finding(where, "" if any_there else "missing", f"the split {split!r} needs it")
+                yield Finding(
+                    where, "" if any_there else "missing", f"not there; the split {split!r} needs it"
+                )
                 continue
             try:
                 pictures, arrays = self._read(split)

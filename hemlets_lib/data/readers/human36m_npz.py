@@ -43,7 +43,8 @@ class Human36mMmpose(PictureLists):
     form = "mmpose"
     title = "Human3.6M, converted by MMPose (h36m_train.npz, cameras.pkl)"
     layout = """\
-annotation_body3d/fps50/h36m_train.npz, h36m_test.npz     (or fps10; the highest rate is read)
+annotation_body3d/fps50/h36m_train.npz, h36m_test.npz     the highest rate is read; of fps10, which holds
+                                                          every 5th frame, test with a step of 5
 annotation_body3d/cameras.pkl
 images/S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg …"""
     source = "preprocess_h36m.py and docs/en/dataset_zoo/3d_body_keypoint.md of open-mmlab/mmpose"
@@ -53,7 +54,6 @@ images/S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg …"""
         "Keys and shapes are those that preprocess_h36m.py writes: met in files written by numpy.",
         "cameras.pkl holds dictionaries of arrays, R transposed, T in metres: met as pickle writes it.",
         "`part` is where the camera sees `S`, to 1 px in every take: checked on four real frames.",
-        "Files at 10 frames a second hold every 5th frame: read their test split with a step of 5.",
     )
     num_joints = H36M17.num_joints
     pictures_from = "images"

@@ -153,7 +153,7 @@ images/S5_Eating_1.55011271_000321.jpg …"""
             annotations, listing = self._paths(split)
             where = annotations.relative_to(self.root).as_posix()
             if split not in there:
-                yield Finding(where, "" if there else "missing", f"the split {split!r} needs it")
+                yield Finding(where, "" if there else "missing", f"not there; the split {split!r} needs it")
                 continue
             try:
                 names, arrays = self._read(split)
