@@ -206,7 +206,8 @@ def test_prepared_whole_and_only_once(dataset, form, download, tmp_path):
 @EVERY_FORM
 def test_truncated_and_empty_files(dataset, form, copied):
     root, written = copied
-    for path in files_of(root):
+    alike = {(path.suffix, path.parent.name): path for path in files_of(root)}  # one of a hundred will do
+    for path in alike.values():
         content = path.read_bytes()
         for length in (0, 1, len(content) // 2, len(content) - 1):
             path.write_bytes(content[:length])
