@@ -9,6 +9,7 @@ import pytest
 import torch
 from downloads import mpi_inf_3dhp as written
 from downloads import picture, write_picture, write_video
+from scipy.io import savemat
 
 from hemlets_lib.data.images import read_image
 from hemlets_lib.data.readers import mpi_inf_3dhp_facts as facts
@@ -16,7 +17,7 @@ from hemlets_lib.data.readers import mpi_inf_3dhp_train as train
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
 from hemlets_lib.data.readers.mpi_inf_3dhp import MpiInf3dhp
-from hemlets_lib.data.readers.recordings import missing_bytes, video_problem
+from hemlets_lib.data.readers.recordings import mat5_missing_bytes, missing_bytes, video_problem
 from hemlets_lib.data.sample import UnreadableSample
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import HEMLETS18, MPI_INF_3DHP17
@@ -364,6 +365,25 @@ def test_universal_poses_of_somebody_else(copied):
     assert "S6/Seq1/0" in read(copied, "train")[0]  # which does not need it
 
 
+def test_poses_of_another_camera(copied):
+    """Cells in another order than the cameras: what does not project is left out, and told."""
+    poses = {c: written.poses28_cam_mm(written.ROWS, seed=c) for c in written.CAMERAS}
+    written.write_annot_mat(copied / "S6/Seq1/annot.mat", poses, scale=1.0)
+    pixels = np.empty((14, 1), dtype=object)
+    for camera in range(14):
+        other = {7: 8, 8: 7}.get(camera, camera)
+        pixels[camera, 0] = (
+            written.project(poses[other], written.train_lens(other)).reshape(4, 56)
+            if other in poses
+            else np.zeros((4, 56))
+        )
+    written.write_annot_mat(copied / "S6/Seq1/annot.mat", poses, scale=1.0, annot2=pixels)
+    takes, skipped = read(copied, "train")
+    assert [name for name in takes if "Seq1" in name] == [f"S6/Seq1/{c}" for c in (0, 1, 2, 4, 5, 6)]
+    reason = "its 3D and 2D joints do not belong together"
+    assert [item.name for item in skipped if item.reason == reason] == ["S6/Seq1/video_7", "S6/Seq1/video_8"]
+
+
 def test_an_annotation_file_cut_short(copied):
     path = copied / "S6/Seq1/annot.mat"
     path.write_bytes(path.read_bytes()[:-20])
@@ -461,6 +481,18 @@ def test_a_missing_file_is_named(copied, name):
 
 
 # --- videos ---------------------------------------------------------------------------------------
+
+
+def test_matlab_files_cut_short(tmp_path):
+    path = tmp_path / "a.mat"
+    for compressed in (False, True):
+        savemat(path, {"one": np.arange(400.0), "two": "text"}, do_compression=compressed)
+        whole = path.read_bytes()
+        for content, lacking in ((whole, 0), (whole[:-9], 9), (whole[:100], 0), (whole[:130], 6)):
+            path.write_bytes(content)
+            assert mat5_missing_bytes(path) == lacking
+    path.write_bytes(whole[:128] + bytes(64))  # no variables
+    assert mat5_missing_bytes(path) == 0
 
 
 def test_videos_cut_short(download, tmp_path):
@@ -580,4 +612,4 @@ def test_a_camera_from_scarce_joints_is_none():
     pose[0, 0] = (0, 0, 4000)
     with pytest.raises(DownloadError, match=r"x.mat: expected .* to tell the camera, got 1 usable joints"):
         facts.fit_camera(pose[..., :2], pose, where="x.mat")
-    assert np.isnan(facts.misfit_px(pose[..., :2], pose * np.nan, Camera(torch.ones(2), torch.ones(2))))
+    assert len(facts.distances_px(pose[..., :2], pose * np.nan, Camera(torch.ones(2), torch.ones(2)))) == 0

@@ -41,8 +41,8 @@ __all__ = [
     "USED_CAMERAS",
     "VALID_FRAMES",
     "Universal",
+    "distances_px",
     "fit_camera",
-    "misfit_px",
     "to_hemlets18",
     "universal_poses",
 ]
@@ -184,10 +184,10 @@ def fit_camera(
     )
 
 
-def misfit_px(
+def distances_px(
     joints_px: Float[np.ndarray, "F J 2"], joints_cam_mm: Float[np.ndarray, "F J 3"], camera: Camera
-) -> float:
-    """How far, at most, a projected joint is from its pixel; NaN where there is none.
+) -> Float[np.ndarray, "N"]:
+    """How far projected joints are from their pixels; of the N that are known.
 
     Args:
         joints_px: In the picture.
@@ -197,8 +197,7 @@ def misfit_px(
     usable = _sensible(joints_px, joints_cam_mm)
     projected = camera.project(torch.from_numpy(joints_cam_mm[usable])).numpy()
     distances = np.linalg.norm(projected - joints_px[usable], axis=-1)
-    distances = distances[np.isfinite(distances)]
-    return float(distances.max()) if len(distances) else float("nan")
+    return distances[np.isfinite(distances)]
 
 
 class Universal(NamedTuple):

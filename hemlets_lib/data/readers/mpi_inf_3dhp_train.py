@@ -10,7 +10,6 @@ proposes or that nkolot/SPIN gives them.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +28,12 @@ from hemlets_lib.data.readers.mpi_inf_3dhp_facts import (
     SHORT_VIDEOS,
     TRAIN_SUBJECTS,
     USED_CAMERAS,
+    distances_px,
     to_hemlets18,
     universal_poses,
 )
 from hemlets_lib.data.readers.pictures import ImageFiles, Pictures, VideoFrames
-from hemlets_lib.data.readers.recordings import video_problem
+from hemlets_lib.data.readers.recordings import mat5_missing_bytes, video_problem
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.geometry import Camera
 
@@ -49,7 +49,8 @@ _FRAME_NAMES = (
 )
 _NOT_RIGID = 1e-3  # how far R R' may be from 1; the file gives six to seven digits
 _LARGEST_SIDE_PX = 1 << 14
-_MAT5_HEADER = 128  # bytes; data elements follow, each with its length
+# Of the picture's width, by which joints may miss their pixels on average; real ones miss by a thousandth.
+_LARGEST_MISFIT = 0.01
 
 
 class Calibrated(NamedTuple):
@@ -124,6 +125,11 @@ def _sequence_takes(
             yield Skipped(title, "its video is missing", len(shown))
             continue
         joints_cam_mm = to_hemlets18(poses("annot3", 3)[shown], MPI_INF_3DHP28)
+        joints_px = to_hemlets18(poses("annot2", 2)[shown], MPI_INF_3DHP28)
+        apart = distances_px(joints_px, joints_cam_mm, cameras[name].camera)
+        if len(apart) and np.median(apart) > _LARGEST_MISFIT * cameras[name].size[0]:
+            yield Skipped(title, "its 3D and 2D joints do not belong together", len(shown))
+            continue
         if universal:
             scaled = to_hemlets18(poses("univ_annot3", 3)[shown], MPI_INF_3DHP28)
             joints_cam_mm = universal_poses(
@@ -133,7 +139,7 @@ def _sequence_takes(
             meta=Meta(DATASET, subject=subject, action=sequence, camera_name=str(name), source=form),
             pictures=pictures,
             frames=frames,
-            joints_px=to_hemlets18(poses("annot2", 2)[shown], MPI_INF_3DHP28),
+            joints_px=joints_px,
             joints_cam_mm=joints_cam_mm,
             camera=cameras[name].camera,
         )
@@ -308,8 +314,8 @@ def _annotated_frames(path: Path) -> int:
     """
     from scipy.io import whosmat
 
-    if path.is_file():
-        _check_mat5_length(path)
+    if path.is_file() and (lacking := mat5_missing_bytes(path)):
+        raise DownloadError(f"{path}: cut short: {lacking} bytes are missing at its end. Fetch it again.")
     read_mat(path, "cameras")  # small; says what is wrong with a file that is none
     try:
         shapes = {name: shape for name, shape, _ in whosmat(str(path))}
@@ -326,22 +332,3 @@ def _annotated_frames(path: Path) -> int:
                 f"{tuple(shapes[name])}."
             )
     return int(shapes["frames"][0])
-
-
-def _check_mat5_length(path: Path) -> None:
-    """Raises DownloadError where the variables of a MATLAB 5 file do not end with the file.
-
-    Source: MathWorks, 'MAT-File Format': after the header, elements of a type, a length and so many bytes.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        mark = file.read(_MAT5_HEADER)[-4:]
-        if mark not in (b"\0\1IM", b"\1\0MI"):
-            return  # empty, or of another version: reading it tells
-        byte_order, at = ("<" if mark.endswith(b"IM") else ">"), _MAT5_HEADER
-        while at < size:
-            file.seek(at)
-            tag = file.read(8)
-            at += 8 + (struct.unpack(f"{byte_order}II", tag)[1] if len(tag) == 8 else 1)
-    if at != size:
-        raise DownloadError(f"{path}: cut short: {at - size} bytes are missing at its end. Fetch it again.")

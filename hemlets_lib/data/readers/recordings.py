@@ -1,4 +1,4 @@
-"""Whether a video is there, whole and long enough, by its header alone; for `Reader.check`."""
+"""Whether large files are whole, and videos long enough, by their structure alone; for `Reader.check`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 from hemlets_lib.data.videos import Video
 
-__all__ = ["missing_bytes", "video_problem"]
+__all__ = ["mat5_missing_bytes", "missing_bytes", "video_problem"]
 
 _CHUNK_HEADER = struct.Struct("<4sI")
+_MAT5_HEADER = 128  # bytes
+_MAT5_KINDS = (14, 15)  # of variables: as they are, and compressed
 
 
 def missing_bytes(path: Path) -> int:
@@ -32,6 +34,30 @@ def missing_bytes(path: Path) -> int:
             if kind != b"RIFF" or not length:  # padding, or a recorder that did not say
                 return 0
             at += _CHUNK_HEADER.size + length
+    return at - size
+
+
+def mat5_missing_bytes(path: Path) -> int:
+    """How many bytes a MATLAB 5 file lacks at its end; 0 where its variables end with it, or it is none.
+
+    Raises:
+        OSError: If it cannot be read.
+
+    Source: MathWorks, 'MAT-File Format': after the header, elements of a type, a length and so many bytes.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        mark = file.read(_MAT5_HEADER)[-4:]  # version and byte order
+        if mark not in (b"\0\1IM", b"\1\0MI"):
+            return 0
+        byte_order, at = ("<" if mark.endswith(b"IM") else ">"), _MAT5_HEADER
+        while at < size:
+            file.seek(at)
+            tag = file.read(8)
+            kind, length = struct.unpack(f"{byte_order}II", tag) if len(tag) == 8 else (_MAT5_KINDS[0], 0)
+            if kind not in _MAT5_KINDS:
+                return 0  # damaged: reading it tells
+            at += 8 + length
     return at - size
 
 
