@@ -88,6 +88,8 @@ def test_samples_come_back_as_they_went_in(tmp_path, image_format, grey_levels):
         assert_same(shards[index], source[index], grey_levels=grey_levels)
     assert_same(shards[-1], source[9], grey_levels=grey_levels)
     assert [meta.frame for meta in shards.metas()] == list(range(10))
+    for found, name in zip(shards.joints(), ("joints_crop", "joint_valid"), strict=True):
+        assert torch.equal(found, torch.stack([getattr(sample, name) for sample in shards]))
     with pytest.raises(IndexError, match="within the 10 samples"):
         shards[10]
 
