@@ -203,7 +203,7 @@ def _fingerprint(takes: Sequence[Take]) -> str:
         hashed.update(f"{take.name} {len(take)}".encode())
         arrays = (
             take.frames, take.joints_px, take.joints_cam_mm, take.joints_root_rel_mm, take.states,
-            take.boxes_px, take.affines,
+            take.boxes_px, take.affines, *([] if take.camera is None else vars(take.camera).values()),
         )  # fmt: skip
         for array in arrays:
             hashed.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
