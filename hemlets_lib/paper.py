@@ -187,7 +187,7 @@ def paper_number(table: str, row: str, column: str) -> PaperNumber:
         ValueError: If the paper has no such number; names what is there.
     """
     if (table, row, column) not in OWN:
-        near = [key for key in OWN if key[0] == table] or list(TABLES)
+        near: list[object] = [key for key in OWN if key[0] == table] or list(TABLES)
         raise ValueError(f"the paper has no number {(table, row, column)}; expected one of {near}.")
     return OWN[table, row, column]
 
