@@ -99,3 +99,22 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"one core: {render['whole sample, 128 px, 1 threads']:.0f} |",
     ):
         assert claim in README, claim
+
+
+def test_its_table_of_data_sets_lists_every_reader_and_no_other():
+    from hemlets_lib.data.readers import READERS
+
+    table = README.partition("## Data sets")[2].partition("## Development")[0]
+    rows = re.findall(r"^\|([^|]*)\| `([a-z_]+)`[^|]*\| `(\w+)` \| ([^|]+) \|$", table, re.MULTILINE)
+    names = {
+        "Human3.6M": "human36m", "HumanEva-I": "humaneva", "MPI-INF-3DHP": "mpi_inf_3dhp", "MPII": "mpii",
+        "LSP": "lsp", "Ordinal": "ordinal", "FBI": "fbi",
+    }  # fmt: skip
+    listed, name = {}, ""
+    for title, form, reader, tested in rows:
+        name = names.get(title.strip(), name)
+        listed[name, form] = reader
+        assert tested
+    assert listed == {
+        (name, form): reader.__name__ for name, forms in READERS.items() for form, reader in forms.items()
+    }
