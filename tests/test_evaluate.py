@@ -316,7 +316,7 @@ def test_things_that_are_not_samples(model):
     ("options", "message"),
     [
         ({"protocol": "h3.6m"}, "`protocol` must be one of 'h36m'"),
-        ({"root_depth": "guess"}, "`root_depth` must be one of 'labels', 'bones', 'bone_search', got 'guess'"),
+        ({"root_depth": "guess"}, "must be one of 'labels', 'bones', 'bone_search', got 'guess'"),
         ({"frame_step": 0}, "`frame_step` and `batch_size` must be positive, got 0 and 64"),
         ({"batch_size": 0}, "must be positive, got 64 and 0"),
     ],

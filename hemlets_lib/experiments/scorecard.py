@@ -165,9 +165,9 @@ def scorecard_html(rows: list[ScoreRow], *, profile: str) -> str:
     """
     counts = ", ".join(f"{count} {status}" for status, count in summary(rows).items())
     lead = (
-        f"{len(rows)} numbers of the paper's own method: {counts}. Profile {html.escape(profile)}. A stand-in "
-        "is the same computation on drawn people: its millimetres compare with each other and never with the "
-        "paper's."
+        f"{len(rows)} numbers of the paper's own method: {counts}. Profile {html.escape(profile)}. A "
+        "stand-in is the same computation on drawn people: its millimetres compare with each other and "
+        "never with the paper's."
     )
     tables = []
     for table, title in TABLES.items():
