@@ -21,6 +21,7 @@ from hemlets_lib.data.readers.human36m import (
     DATASET,
     FRAMES_PER_SECOND,
     JOINT_NAMES_32,
+    JOINTS17_OF_32,
     SPLITS,
     TakeName,
     parse_take,
@@ -205,8 +206,8 @@ def _apart_px(rows: _Rows, metadata: Metadata | None, who: str) -> float:
     firsts = {int(camera): np.flatnonzero(rows.cameras == camera)[:1] for camera in np.unique(rows.cameras)}
     return max(
         disagreement_px(
-            to_hemlets18(rows.joints_cam_mm[first], where=who),
-            to_hemlets18(rows.joints_px[first], where=who),
+            rows.joints_cam_mm[first][:, list(JOINTS17_OF_32)],
+            rows.joints_px[first][:, list(JOINTS17_OF_32)],
             calibration(metadata, who, str(camera)),
         )
         for camera, first in firsts.items()
