@@ -95,7 +95,8 @@ class TrainConfig:
             raise ValueError(f"training: `learning_rate` must be positive, got {self.learning_rate}.")
         if not 0 <= self.warmup_steps <= self.steps:
             raise ValueError(
-                f"training: `warmup_steps` must lie in 0…steps ({self.steps}), got {self.warmup_steps}."
+                f"training: `warmup_steps` must lie in 0…steps ({self.steps}), got {self.warmup_steps}. "
+                "Set both."
             )
         if self.gradient_clip is not None and not self.gradient_clip > 0:
             raise ValueError(f"training: `gradient_clip` must be positive or None, got {self.gradient_clip}.")

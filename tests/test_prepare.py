@@ -10,8 +10,10 @@ from downloads import picture, write_picture
 from typer.testing import CliRunner
 
 from hemlets_lib.cli import app
+from hemlets_lib.data import downloads as finding
 from hemlets_lib.data import prepare as module
-from hemlets_lib.data.prepare import PREPARED_NAME, Download, LeftOut, Row, check, find_reader, prepare
+from hemlets_lib.data.downloads import check, find_reader
+from hemlets_lib.data.prepare import PREPARED_NAME, Download, LeftOut, Row, prepare
 from hemlets_lib.data.readers import DownloadError, Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import as_array, inside, read_json
 from hemlets_lib.data.readers.pictures import ImageFiles
@@ -63,7 +65,7 @@ class Other(Listed):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "READERS", {"listed": {"json": Listed}})
+    monkeypatch.setattr(finding, "READERS", {"listed": {"json": Listed}})
     root = tmp_path / "my download"
     rng = np.random.default_rng(3)
     entries = []
@@ -145,7 +147,7 @@ def test_resuming_and_what_stops_it(root, tmp_path, monkeypatch):
     entries = json.loads((root / "list.json").read_text())
     entries[0]["joints"][0][0][0] += 1
     (root / "list.json").write_text(json.dumps(entries))
-    with pytest.raises(ValueError, match=r"out holds shards of another configuration .*labels"):
+    with pytest.raises(ValueError, match=r"out was begun with other labels of the same download"):
         run(root, tmp_path / "out")
     assert verify_shards(tmp_path / "out").ok
 
@@ -158,7 +160,7 @@ def test_nothing_to_prepare(root, tmp_path):
 
 
 def test_two_forms_that_look_alike(root, monkeypatch):
-    monkeypatch.setattr(module, "READERS", {"listed": {"json": Listed, "other": Other}})
+    monkeypatch.setattr(finding, "READERS", {"listed": {"json": Listed, "other": Other}})
     with pytest.raises(
         ValueError, match=r"expected one form of listed, found json, other\. Choose one with --form"
     ):
@@ -193,7 +195,7 @@ def test_check(root):
     assert found.problems == ("images/S1 Walk 3.png: missing",)
     report = found.report()
     assert (
-        "1 problems" in report
+        "Incomplete: 1 problem; splits" in report
         and "nothing here was ever downloaded" in report
         and str(root.parent) not in report
     )
@@ -220,13 +222,69 @@ def test_the_commands(root, tmp_path, monkeypatch):
         ],
     )
     assert made.exit_code == 0, made.output
-    assert (
-        "picture cannot be read" in made.output and "hemlets train --data shards/listed-train" in made.output
+    assert "picture cannot be read" in made.output and "hemlets train --data shards/listed-train" in " ".join(
+        made.output.split()
     )
     assert Path("shards/listed-train", PREPARED_NAME).is_file()
     good = runner.invoke(app, ["data", "check", "listed", "--root", str(root), "--report", "report.txt"])
-    assert good.exit_code == 0 and "0 problems" in Path("report.txt").read_text()
+    assert (
+        good.exit_code == 0
+        and "Complete; splits that it holds something of: train, test." in Path("report.txt").read_text()
+    )
     (root / "images" / "S1 Run 1.png").unlink()
     bad = runner.invoke(app, ["data", "check", "listed", "--root", str(root)])
     assert bad.exit_code == 1 and "S1 Run 1.png: missing" in bad.output
     assert "human36m" in runner.invoke(app, ["data", "sets"]).output
+
+
+def test_shards_do_not_go_into_the_download(root):
+    for out in (root, root / "shards"):
+        with pytest.raises(ValueError, match="`out` must lie outside the download, which is only read"):
+            run(root, out)
+    assert sorted(path.name for path in root.iterdir()) == ["images", "list.json"]
+
+
+def test_what_may_be_the_matter_with_a_folder(root, tmp_path):
+    with pytest.raises(DownloadError, match=r"Did you mean .*my download\? It looks like form json"):
+        find_reader("listed", tmp_path)  # one level too high
+    with pytest.raises(DownloadError, match=r"Did you mean .*my download\? It looks like form json"):
+        find_reader("listed", root / "images")  # one too low
+    (tmp_path / "packed" / "here").mkdir(parents=True)
+    (tmp_path / "packed" / "here" / "Videos_S1.tgz").write_bytes(b"x")
+    with pytest.raises(DownloadError, match=r"found Videos_S1.tgz. Unpack Videos_S1.tgz there first"):
+        find_reader("listed", tmp_path / "packed" / "here")
+    with pytest.raises(DownloadError, match=r"found here. `hemlets data sets` shows what the folder"):
+        find_reader("listed", tmp_path / "packed")
+
+
+def test_problems_of_a_kind_are_listed_once_on_the_screen(root):
+    for path in (root / "images").glob("S1 *.png"):
+        path.unlink()
+    found = check("listed", root)
+    assert found.report().count(": missing") == 9
+    short = found.report(examples=3)
+    assert short.count(".png: missing") == 3 and "… and 6 more: missing" in short
+
+
+def test_a_part_that_was_not_fetched_is_no_problem(root, monkeypatch):
+    monkeypatch.setattr(Listed, "check", lambda self: iter([Finding("S3, S4", absent=True)]))
+    found = check("listed", root)
+    assert found.problems == () and found.verdict.startswith(
+        "What is there is complete; absent: S3, S4; splits"
+    )
+    assert "  absent   S3, S4" in found.report()
+
+
+def test_preparing_says_that_something_is_missing(root, tmp_path):
+    (root / "images" / "S1 Run 1.png").unlink()
+    options = ["--root", str(root), "--size", "32", "--workers", "1"]
+    made = CliRunner().invoke(app, ["data", "prepare", "listed", *options, "--out", str(tmp_path / "out")])
+    said = " ".join(made.output.split())
+    assert (
+        made.exit_code == 0
+        and "The download is incomplete (1 problem, the first: images/S1 Run 1.png" in said
+    )
+    made = CliRunner().invoke(
+        app, ["data", "prepare", "listed", *options, "--split", "test", "--out", str(tmp_path / "test")]
+    )
+    assert "Use it with `hemlets eval --data" in " ".join(made.output.split())

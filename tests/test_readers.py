@@ -18,7 +18,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hemlets_lib.data.prepare import PREPARED_NAME, Download, check, find_reader, prepare
+from hemlets_lib.data.downloads import check, find_reader
+from hemlets_lib.data.prepare import PREPARED_NAME, Download, prepare
 from hemlets_lib.data.readers import READERS, DownloadError, Skipped, Take
 from hemlets_lib.data.sample import UnreadableSample, collate
 from hemlets_lib.data.shards import ShardDataset, verify_shards
@@ -256,7 +257,7 @@ def test_unknown_names_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected the folder of the download, found none"):
         find_reader("human36m", tmp_path / "nowhere")
     with pytest.raises(
-        DownloadError, match=r"expected a form of human36m, found nothing. Point at the folder"
+        DownloadError, match=r"expected a form of human36m .*, found nothing\. `hemlets data sets`"
     ):
         find_reader("human36m", tmp_path)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["data_check", "data_prepare"]
 
+_EXAMPLES = 3  # of files with the same problem, on the screen
+
 Name = Annotated[str, typer.Argument(help="Data set; `hemlets data sets` lists them.", **TEXT)]
 Root = Annotated[Path, typer.Option(help="Folder of the download; only read.", **PATH)]
 Form = Annotated[
@@ -71,7 +73,8 @@ def data_prepare(
 ) -> None:
     """Crop a downloaded data set into shards to train and evaluate on; an interrupted run carries on."""
     from hemlets_lib.console import console
-    from hemlets_lib.data.prepare import find_reader, prepare
+    from hemlets_lib.data.downloads import check, find_reader
+    from hemlets_lib.data.prepare import prepare
 
     reader = find_reader(name, root, form=form)
     part = split or reader.splits[0]
@@ -97,8 +100,17 @@ def data_prepare(
             on_labels_read=status.stop,
         )
     _print_prepared(prepared)
+    found = check(name, root, form=form)
+    if count := len(found.problems):
+        console.print(
+            f"The download is incomplete ({count} problem{'s' if count > 1 else ''}, the first: "
+            f"{found.problems[0]}). `hemlets data check {name} --root {root}` names what is missing.",
+            markup=False,
+            style="yellow",
+        )
+    verb = "train" if part.startswith("train") else "eval"
     console.print(
-        f"Train on it with `hemlets train --data {out}`; check it with `hemlets data verify {out}`."
+        f"Use it with `hemlets {verb} --data {out}`; check it with `hemlets data verify {out}`.", markup=False
     )
 
 
@@ -132,17 +144,18 @@ def data_check(
 ) -> None:
     """Say in seconds whether a download is complete, file by file. Exit 1 if anything is missing."""
     from hemlets_lib.console import console
-    from hemlets_lib.data.prepare import check
+    from hemlets_lib.data.downloads import check
 
     found = check(name, root, form=form)
-    text = found.report()
-    console.print(text, markup=False, highlight=False)
+    console.print(found.report(examples=_EXAMPLES), markup=False, highlight=False)
     if report is not None:
-        path(report).write_text(text + "\n", encoding="utf-8")
+        path(report).write_text(found.report() + "\n", encoding="utf-8")
     console.print(
-        "\nReaders are tested on files in the data sets' formats, not on the downloads themselves. "
-        "Please send these lines to the project: they hold nothing of the data and "
-        "tell which assumptions hold."
+        "\nReaders are tested on files in the data sets' formats, not on the downloads themselves. If you "
+        "open an issue with these lines, or the file of --report, others will know which assumptions hold; "
+        "they hold nothing of the data."
     )
-    if found.problems:
+    if not found.problems:
+        console.print(f"Next: `hemlets data prepare {name} --root {root}`", markup=False)
+    else:
         raise typer.Exit(1)

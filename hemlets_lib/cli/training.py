@@ -99,6 +99,9 @@ def train(
     if is_main and resume is None and not RunFolder(out).exists:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / _COMMAND, {"data": data, "validation": validation and str(validation)})
+    if is_main:
+        tried = "no validation (--validation FOLDER tries the network as it learns)"
+        console.print(tried if validation is None else f"validating on {validation}", markup=False)
     folder = run(
         config,
         mixture,

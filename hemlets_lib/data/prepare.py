@@ -1,8 +1,7 @@
-"""From a downloaded data set to shards: `hemlets data prepare` and `hemlets data check`.
+"""From a downloaded data set to shards: `hemlets data prepare`.
 
     prepared = prepare("human36m", "downloads/h36m", "shards/h36m-train", split="train")
-    prepared.rows       what there is of each subject, and what was left out and why
-    check("human36m", "downloads/h36m").problems
+    prepared.rows       what there is of each subject; prepared.left_out    what is missing, and why
 
 Labels are read first, all of them; then pictures are decoded, cropped and written in parallel
 (`shards.build`). What cannot be read is left out and told. Both may be interrupted and run again.
@@ -21,29 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from hemlets_lib.data.readers import READERS, DownloadError, Finding, Reader, Skipped, Take
+from hemlets_lib.data.downloads import find_reader
+from hemlets_lib.data.readers import DownloadError, Reader, Skipped, Take
 from hemlets_lib.data.readers.pictures import VideoFrames
 from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards.build import JPEG_QUALITY, SAMPLES_PER_TASK, build_shards
 from hemlets_lib.data.shards.dataset import ShardDataset
-from hemlets_lib.results import package_versions, write_json
+from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest
+from hemlets_lib.results import differences, write_json
 
-__all__ = [
-    "PREPARED_NAME",
-    "Check",
-    "Download",
-    "LeftOut",
-    "Prepared",
-    "Row",
-    "check",
-    "find_reader",
-    "prepare",
-]
+__all__ = ["PREPARED_NAME", "Download", "LeftOut", "Prepared", "Row", "prepare"]
 
 PREPARED_NAME = "prepared.json"  # the summary, beside the manifest
 PREPARED_SIZE = 256  # px; the paper's input size
 _FRAMES_PER_TASK = 200  # neighbouring frames of a video for one worker, as it must seek to the first
-_REPORTED_PACKAGES = ("hemlets", "numpy", "pillow", "scipy", "h5py", "cdflib", "av")
 
 
 @dataclass(frozen=True)
@@ -92,72 +82,6 @@ class Prepared:
     def frames(self) -> int:
         """How many samples there are."""
         return sum(row.frames for row in self.rows)
-
-
-@dataclass(frozen=True)
-class Check:
-    """What `check` found."""
-
-    reader: Reader
-    findings: tuple[Finding, ...]
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What is missing or wrong, file by file."""
-        return tuple(f"{found.path}: {found.problem}" for found in self.findings if found.problem)
-
-    def report(self) -> str:
-        """Short text to send to the project: what was found, without any name from outside the download."""
-        reader = self.reader
-        packages = ", ".join(
-            f"{name} {found}" for name, found in package_versions(_REPORTED_PACKAGES).items()
-        )
-        lines = [
-            f"hemlets data check: {reader.dataset}, form {reader.form}, {len(self.problems)} problems",
-            *(f"  seen     {found.path}: {found.note}" for found in self.findings if found.note),
-            *(f"  problem  {problem}" for problem in self.problems),
-            "not yet confirmed on a real download:",
-            *(f"  - {assumption}" for assumption in reader.assumptions),
-            f"versions: {packages}",
-        ]
-        return "\n".join(lines).replace(str(reader.root.resolve()), "ROOT").replace(str(reader.root), "ROOT")
-
-
-def find_reader(dataset: str, root: str | Path, *, form: str | None = None) -> Reader:
-    """The reader for what lies in a folder.
-
-    Args:
-        dataset: One of `readers.READERS`.
-        root: The folder of the download.
-        form: Which of the data set's forms; the one that the folder looks like where left out.
-
-    Raises:
-        ValueError: If there is no such data set or form, or the folder looks like none or like several.
-        FileNotFoundError: If there is no such folder.
-    """
-    if dataset not in READERS:
-        raise ValueError(f"`dataset` must be one of {', '.join(READERS)}, got {dataset!r}.")
-    forms, root = READERS[dataset], Path(root)
-    if form is not None and form not in forms:
-        raise ValueError(f"`form` of {dataset} must be one of {', '.join(forms)}, got {form!r}.")
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"{root}: expected the folder of the download, found {'a file' if root.exists() else 'none'}."
-        )
-    if form is not None:
-        return forms[form](root)
-    found = [reader for reader in forms.values() if reader.recognises(root)]
-    if len(found) == 1:
-        return found[0](root)
-    if found:
-        names = ", ".join(reader.form for reader in found)
-        raise ValueError(f"{root}: expected one form of {dataset}, found {names}. Choose one with --form.")
-    layouts = "\n".join(f"  {reader.form}: {reader.layout}" for reader in forms.values())
-    there = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
-    raise DownloadError(
-        f"{root}: expected a form of {dataset}, found {there}. "
-        f"Point at the folder that holds one of\n{layouts}"
-    )
 
 
 class Download:
@@ -245,9 +169,14 @@ def prepare(
 
     Raises:
         DownloadError: If the download is incomplete or damaged so that nothing can be read; names the file.
-        ValueError: If an option is wrong, or the folder holds other shards.
+        ValueError: If an option is wrong, `out` lies in the download, or holds other shards.
     """
     reader = find_reader(dataset, root, form=form)
+    if Path(out).resolve().is_relative_to(reader.root.resolve()):
+        raise ValueError(
+            f"`out` must lie outside the download, which is only read; got {out} within {root}. "
+            "Choose another folder."
+        )
     split = split or reader.splits[0]
     reader.check_split(split)
     step = reader.default_steps.get(split, 1) if step is None else step
@@ -278,6 +207,7 @@ def prepare(
     source = Download(takes, size=size, config={**config, "subjects": list(subjects)})
     if on_labels_read is not None:
         on_labels_read()
+    _refuse_changed(Path(out), source.config)
     videos = any(isinstance(take.pictures, VideoFrames) for take in takes)
     manifest = build_shards(
         out, source, quality=quality, workers=workers, show_progress=show_progress,
@@ -287,6 +217,18 @@ def prepare(
     prepared = _summary(Path(out), reader, split, skipped, unreadable)
     write_json(prepared.root / PREPARED_NAME, {**asdict(prepared), "root": prepared.root.name, "step": step})
     return prepared
+
+
+def _refuse_changed(out: Path, config: Mapping[str, Any]) -> None:
+    """Says in words, not hashes, that a folder was begun with other labels of the same data set."""
+    if not (out / MANIFEST_NAME).is_file():
+        return
+    differing = differences(read_manifest(out)["identity"]["source"], dict(config))
+    if differing and all(line.startswith("labels:") for line in differing):
+        raise ValueError(
+            f"{out} was begun with other labels of the same download: files were added, removed or mended "
+            "since, or this version reads them otherwise. Choose another folder, or delete this one first."
+        )
 
 
 def _summary(
@@ -313,19 +255,3 @@ def _summary(
             for reason, items in by_reason.items()
         ),
     )
-
-
-def check(dataset: str, root: str | Path, *, form: str | None = None) -> Check:
-    """Says in seconds whether a download is complete; decodes no frames.
-
-    Args:
-        dataset: One of `readers.READERS`.
-        root: The folder of the download.
-        form: As for `find_reader`.
-
-    Raises:
-        ValueError: As `find_reader`.
-        FileNotFoundError: If there is no such folder.
-    """
-    reader = find_reader(dataset, root, form=form)
-    return Check(reader, tuple(reader.check()))

@@ -68,11 +68,13 @@ class Finding:
         path: From the root; a pattern such as `S1/Videos/*.mp4` where many are meant.
         problem: What is wrong with it; empty where it is as it should be.
         note: What was seen, for the report.
+        absent: Not there, and perhaps on purpose: a part that the download lets one leave out.
     """
 
     path: str
     problem: str = ""
     note: str = ""
+    absent: bool = False
 
 
 @dataclass(frozen=True, eq=False)

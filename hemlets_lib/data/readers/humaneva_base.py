@@ -155,7 +155,7 @@ class HumanEva(Reader):
         if len(absent) == len(SUBJECTS):
             yield Finding("S1", "missing; expected the subjects' folders S1, S2, S3 of the data set")
         elif absent:
-            yield Finding(", ".join(absent), note="not in this download")
+            yield Finding(", ".join(absent), absent=True)
         for subject in SUBJECTS:
             if subject in absent:
                 continue

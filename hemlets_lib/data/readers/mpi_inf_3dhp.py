@@ -79,7 +79,7 @@ class MpiInf3dhp(Reader):
             yield from check_test(test, self.root)
         for folder, what in ((train, "training"), (test, "test")):
             if folder is None:
-                yield Finding(".", note=f"no {what} part")
+                yield Finding(f"the {what} part", absent=True)
 
     def takes(self, split: str, *, step: int = 1) -> Iterator[Take | Skipped]:
         self.check_split(split)

@@ -266,7 +266,7 @@ def check_train(folder: Path, root: Path) -> Iterator[Finding]:
     prefix = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
     present = [subject for subject in TRAIN_SUBJECTS if (folder / subject).is_dir()]
     if absent := [subject for subject in TRAIN_SUBJECTS if subject not in present]:
-        yield Finding(f"{prefix}{', '.join(absent)}", note="not in this download")
+        yield Finding(f"{prefix}{', '.join(absent)}", absent=True)
     for subject in present:
         for sequence in SEQUENCES:
             yield from _check_sequence(folder / subject / sequence, f"{prefix}{subject}/{sequence}")

@@ -102,7 +102,7 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: expected a folder of shards with a manifest, found none. "
-            "Make one with `hemlets data build --n 30000 --out DIR`."
+            "`hemlets data build` draws one, `hemlets data prepare` makes one of a downloaded data set."
         )
     remedy = "Delete the folder and build it again; without its manifest shards cannot be trusted."
     try:
