@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from hemlets_lib.data.images import crop_image
 from hemlets_lib.data.sample import BOX_MARGIN
-from hemlets_lib.geometry import Camera
+from hemlets_lib.geometry import Camera, crop_affine
 from hemlets_lib.model import HEMletsNet
 from hemlets_lib.prediction import Picture, Prediction, picture_pixels, predict
 from hemlets_lib.pretrained import torchvision_state
@@ -32,6 +33,7 @@ __all__ = [
     "FoundPeople",
     "PersonBox",
     "TorchvisionDetector",
+    "check_boxes",
     "parse_box",
     "predict_people",
     "select_people",
@@ -41,6 +43,7 @@ LEAST_SCORE = 0.7
 MOST_OVERLAP = 0.5
 _LARGEST_DETECTED_PX = 1333  # torchvision's detectors shrink to this themselves, but need memory first
 _BOX_NUMBERS = 4
+_TRIAL_PX = 8  # side of a crop that is only tried
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,29 @@ def parse_box(text: str) -> PersonBox:
     if len(numbers) != _BOX_NUMBERS:
         raise ValueError(f"a person's box must be written x,y,width,height in pixels, got {text!r}.")
     return PersonBox(*numbers)
+
+
+def check_boxes(image: UInt8[np.ndarray, "H W 3"], boxes: Sequence[PersonBox]) -> None:
+    """Refuses boxes that are not about anything in a picture.
+
+    Args:
+        image: The whole picture.
+        boxes: In its pixels.
+
+    Raises:
+        ValueError: If one lies beside the picture, or is far larger.
+    """
+    height, width = image.shape[:2]
+    whole = PersonBox(0, 0, width, height)
+    for box in boxes:
+        if not box.overlap(whole):
+            raise ValueError(
+                f"the box {box.x:g},{box.y:g},{box.width:g},{box.height:g} must touch the picture of "
+                f"{width}×{height} px, got one beside it. Give x,y,width,height in its pixels."
+            )
+        x, y, side = box.square()
+        centre, side_px = torch.tensor([x, y], dtype=torch.float64), torch.tensor(side, dtype=torch.float64)
+        crop_image(image, crop_affine(centre, side_px, _TRIAL_PX).numpy(), _TRIAL_PX)  # has its own limits
 
 
 @runtime_checkable
@@ -264,12 +290,8 @@ def predict_people(
         )
     else:
         origin, chosen = ("given", tuple(boxes)) if len(boxes) else ("whole picture", (whole,))
-    for box in chosen:
-        if not box.overlap(whole):
-            raise ValueError(
-                f"the box {box.x:g},{box.y:g},{box.width:g},{box.height:g} must touch the picture of "
-                f"{width}×{height} px, got one beside it. Give x,y,width,height in its pixels."
-            )
+    if origin == "given":
+        check_boxes(pixels, chosen)
     squares = tuple(box.square(1.0 if origin == "whole picture" else BOX_MARGIN) for box in chosen)
     if not squares:
         return FoundPeople(pixels, (), (), origin, None)

@@ -1,6 +1,7 @@
 """Predicted poses as JSON that explains itself: units, conventions, the skeleton, and whose weights.
 
-{"conventions": …, "skeleton": …, "network": …, "pictures": [{"file": …, "people": [{"joints_px": …}]}]}
+{"conventions": …, "skeleton": …, "pictures": [{"file": …, "people": [{"joints_px": …}]}], "failed": …,
+ "network": …, "made": …}
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ DISTANCES: Mapping[str, str] = {
 }
 
 CONVENTIONS: Mapping[str, Any] = {
+    "file": "path from the folder in which the command was called; of the network, its file's name, which "
+    "its sha256 tells from others",
+    "frame": "of a video: the frame's number, from 0",
+    "time_s": "of a video: seconds from its first frame to this one",
+    "width": "of the whole picture, in pixels",
+    "height": "of the whole picture, in pixels",
+    "boxes_from": "'given': whoever called gave the boxes; 'detector': a person detector found them, and "
+    "people are in order from left to right; 'whole picture': nobody said where people are, so all of it "
+    "was taken for one person",
+    "people": "nobody is followed from one frame or picture to the next: a place in the list is no identity",
+    "failed": "files that could not be read, or not to their end, and why",
     "pixels": "of the whole picture, turned upright as its EXIF data say; a pixel's centre has integer "
     "coordinates, from 0 at the upper left",
     "joints_px": "(x, y) in pixels, x to the right and y down",
@@ -118,7 +130,7 @@ def network_record(path: str | Path, info: CheckpointInfo) -> dict[str, Any]:
         JSON: `file`, `sha256`, `description`, `has_seen_photographs`, and all that the file says.
     """
     return {
-        "file": str(path),
+        "file": Path(path).name,
         "sha256": sha256(Path(path)),
         "description": describe_network(info),
         "has_seen_photographs": has_seen_photographs(info),
@@ -157,14 +169,16 @@ def poses_content(
     network: Mapping[str, Any],
     skeleton: Skeleton,
     made: Mapping[str, Any] | None = None,
+    failed: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """What a `poses.json` holds.
 
     Args:
-        pictures: A mapping for each: its `file`, its size, and `people` (`people_records`).
+        pictures: A mapping for each: its `file`, its `width` and `height`, and `people` (`people_records`).
         network: From `network_record`.
         skeleton: The network's.
         made: When and with what (`results.provenance`); now where left out.
+        failed: The `file` and the `reason` of each that could not be read to its end.
 
     Returns:
         JSON that explains itself.
@@ -180,7 +194,8 @@ def poses_content(
             "bones": [[skeleton.joint_names[joint] for joint in bone] for bone in skeleton.bones],
             "parts": [{"parent": parent, "child": child} for parent, child in skeleton.part_names],
         },
+        "pictures": [dict(picture) for picture in pictures],
+        "failed": [dict(each) for each in failed],
         "network": dict(network),
         "made": dict(made or provenance(Path(__file__).resolve().parent)),
-        "pictures": [dict(picture) for picture in pictures],
     }

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -193,6 +193,7 @@ class ResultFolder:
             ValueError: If it holds something else, or results of another call.
             OSError: If it cannot be written.
         """
+        self._refuse_others()
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / _ASKED_NAME
         if path.is_file():
@@ -201,26 +202,46 @@ class ResultFolder:
                     f"{self.root}: expected a new folder, or one begun by the same command; there are "
                     f"results of another one ({'; '.join(differing)}). Choose another folder."
                 )
-        elif others := sorted(each for each in self.root.iterdir() if each.name != _LOCK_NAME):
-            raise ValueError(
-                f"{self.root}: expected a new or empty folder, got {len(others)} files or folders "
-                f"({_some(others)}). Choose another one."
-            )
         else:
             write_json(path, asked)
         for leftover in self.root.glob(f"{_PARTIAL}*"):  # of a run that was killed
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.unlink(missing_ok=True)
 
-    def held(self) -> AbstractContextManager[None]:
-        """One process at a time.
+    def _refuse_others(self) -> None:
+        """Leaves alone what is not ours, before anything is written."""
+        if self.root.exists() and not self.root.is_dir():
+            raise ValueError(
+                f"{self.root}: expected a folder for the results, got a file. Choose another name."
+            )
+        if not self.root.is_dir() or (self.root / _ASKED_NAME).is_file():
+            return
+        if others := sorted(each for each in self.root.iterdir() if each.name != _LOCK_NAME):
+            raise ValueError(
+                f"{self.root}: expected a new or empty folder, got {len(others)} files or folders "
+                f"({_some(others)}). Choose another one."
+            )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One process at a time; the lock file is there for as long as that.
 
         Raises:
-            ValueError: If another one works here.
+            ValueError: If another one works here, or it is somebody else's folder or a file.
+            OSError: If it cannot be made.
         """
+        self._refuse_others()
         self.root.mkdir(parents=True, exist_ok=True)
+        lock = self.root / _LOCK_NAME
         busy = f"{self.root}: another process is writing here. Wait for it, or choose another folder."
-        return only_process(self.root / _LOCK_NAME, otherwise=ValueError(busy))
+        with only_process(lock, otherwise=ValueError(busy)):
+            try:
+                yield
+            finally:
+                # While it is still held: whoever has opened it meanwhile gets a lock without a name, which
+                # filelock does not take. Windows deletes no open file; there it stays.
+                with suppress(OSError):
+                    lock.unlink()
 
     def has(self, name: str) -> bool:
         """Whether there are whole results of that name."""

@@ -114,7 +114,7 @@ def poses(folder):
 # --- golden ---------------------------------------------------------------------------------------
 
 
-def test_one_picture(call, picture):
+def test_one_picture(call, picture, checkpoint):
     status, text = call(picture("it's me ä.png"))
     assert status == 0
     assert "1 of 1 file done, 1 person: pages and poses.json are in runs/predict-it's me ä" in text
@@ -125,9 +125,12 @@ def test_one_picture(call, picture):
     content = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     page = "it's me ä"
     made = {"index.html", "overlay.png", "poses.json", "thumbnail.jpg", "triplets-1.png"}
-    shared = {"index.html", "plotly.min.js", "poses.json", "predict.json", ".predicting.lock"}
+    shared = {"index.html", "plotly.min.js", "poses.json", "predict.json"}
     assert content == {f"{page}/{name}" for name in made} | shared
     (about,) = poses(folder)["pictures"]
+    assert about["file"] == "it's me ä.png" and poses(folder)["failed"] == []
+    written = (folder / "poses.json").read_text()
+    assert str(Path.cwd()) not in written and str(checkpoint.parent) not in written
     assert (about["width"], about["height"], about["boxes_from"]) == (70, 50, "whole picture")
     assert poses(folder / page)["pictures"] == [about]
     assert poses(folder)["network"]["metadata"]["data"]["sources"][0]["kind"] == "synthetic"
@@ -196,7 +199,10 @@ def test_bad_files_are_named_and_the_others_done(call, picture, clip, tmp_path):
     (tmp_path / "album" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     status, text = call("album")
     assert status == 1
-    assert "2 of 7 files done, 2 people, 5 could not be read, 2 of other kinds skipped" in text
+    assert (
+        "2 of 7 files done, 2 people, 5 could not be read, 2 files skipped (neither picture nor video)"
+        in text
+    )
     assert (
         "skipped, neither picture nor video: notes.txt, raw.cr2" in text and "not looked into: 2019/" in text
     )
@@ -219,6 +225,8 @@ def test_of_a_damaged_video_what_there_is(call, clip, monkeypatch):
     assert status == 1 and "frame 4: expected a frame that can be decoded" in text
     assert [each["frame"] for each in poses("runs/predict-clip")["pictures"]] == [0, 2]
     assert "It ends early" in Path("runs/predict-clip/clip/index.html").read_text()
+    (failed,) = poses("runs/predict-clip/clip")["failed"]
+    assert failed["reason"] == "clip.mp4, frame 4: expected a frame that can be decoded"
     assert ">damaged<" in Path("runs/predict-clip/index.html").read_text()
 
 
@@ -347,6 +355,18 @@ def test_pictures_of_data_sets_stay_below_runs(call, shards, tmp_path):
         (["a.png", "--box", "1,2,0,3"], "with positive sides"),
         (["a.png", "b.png", "--box", "1,2,3,4"], "--box is about one picture or video, got 2"),
         (["a.png", "--focal", "wide"], "expected a number of pixels, or none, got 'wide'"),
+        (["a.png", "--focal", "-3"], "expected a positive number of pixels, or none, got '-3'"),
+        (["a.png", "--focal", "inf"], "expected a positive number of pixels, or none, got 'inf'"),
+        (
+            ["a.png", "--box", "1,2,3,4", "--box", "900,900,10,10"],
+            "a.png: the box 900,900,10,10 must touch the picture of 70×50 px",
+        ),
+        (["a.png", "--box", "0,0,90000,9"], "a.png: the crop must be at most"),
+        (["a.png", "--device", "gpu"], "expected cpu, cuda (cuda:1 for the second) or mps, got 'gpu'"),
+        (["a.png", "--device", "cuda:99"], "expected what torch finds here (cpu"),
+        (["a.png", "--out", "b.png"], "expected a folder for the results, got the file b.png"),
+        (["a.png", "--hardest", "3"], "--hardest needs --shards"),
+        (["--hardest", "3"], "--hardest needs --shards"),
         (["a.png", "--every", "0"], "--every"),
         (["a.png", "--min-score", "2"], "--min-score"),
         (["a.png", "--out", ""], "expected a value, got ''"),
@@ -372,12 +392,29 @@ def test_what_is_not_there(call, picture, monkeypatch, tmp_path):
     assert not Path("runs").exists()
 
 
-def test_a_box_beside_the_picture_and_a_wrong_focal_length(call, picture):
-    path = picture("a.png")
-    status, text = call(path, "--box", "900,900,10,10")
-    assert status == 1 and "must touch the picture of 70×50 px" in text
-    status, text = call(path, "--focal", "-3")
-    assert status == 1 and "`focal_px` must be positive, got -3" in text
+def test_where_nothing_was_predicted_nothing_is_said_of_it(call, tmp_path):
+    (tmp_path / "text.jpg").write_text("dear diary")
+    for box in ((), ("--box", "1,2,3,4")):
+        status, text = call("text.jpg", *box, "--out", f"out{len(box)}")
+        assert status == 1 and "0 of 1 file done" in text and "1 could not be read" in text
+        assert "Open file://" not in text and "drawings" not in text and "says why" in text
+    (failed,) = poses("out0")["failed"]
+    assert failed["file"] == "text.jpg" and "expected a complete picture" in failed["reason"]
+
+
+def test_a_box_beside_a_videos_frames(call, clip):
+    status, text = call(clip(), "--box", "70,5,10,10")
+    assert status == 2 and "clip.mp4: the box 70,5,10,10 must touch the picture of 64×48 px" in text
+    assert not Path("runs").exists()
+
+
+def test_somebodys_folder_stays_as_it_is(call, picture, tmp_path):
+    picture("a.png")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("dear")
+    with pytest.raises(ValueError, match=r"mine: expected a new or empty folder, got 1 files"):
+        call("a.png", "--out", "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
 def test_no_weights_for_the_detector(call, picture, monkeypatch, tmp_path):

@@ -86,6 +86,10 @@ def test_the_file_explains_itself(found):
     explained = set(content["conventions"])
     assert explained == set(CONVENTIONS)
     assert set(people[0]) <= explained  # every field of a person is explained
+    assert {"file", "frame", "time_s", "width", "height", "boxes_from", "people", "failed"} <= explained
+    keys = list(content)
+    assert keys.index("pictures") < keys.index("network")  # the poses before the recipe of the network
+    assert content["failed"] == []
     assert content["skeleton"]["joints"][content["skeleton"]["joints"].index("nose")] == "nose"
     assert content["skeleton"]["root"] == "pelvis" and ["pelvis", "right_hip"] in content["skeleton"]["bones"]
     assert content["skeleton"]["parts"][7] == {"parent": "neck", "child": "head"}
@@ -97,7 +101,7 @@ def test_whose_weights(tmp_path):
     path = tmp_path / "w.safetensors"
     save_checkpoint(path, HEMletsNet(CONFIG), metadata={"step": 7})
     record = network_record(path, load_checkpoint(path).info)
-    assert len(record["sha256"]) == 64 and record["file"] == str(path)
+    assert len(record["sha256"]) == 64 and record["file"] == "w.safetensors"
     assert "network 'test', no preset" in record["description"] and record["metadata"] == {"step": 7}
     assert record["has_seen_photographs"] is None and record["preset"] is None
     json.dumps(record, allow_nan=False)

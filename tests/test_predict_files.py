@@ -1,8 +1,11 @@
 """Files to predict, and the folder of results: named apart, whole or not there, carried on or refused."""
 
+import contextlib
 import json
 import os
 import stat
+import threading
+import time
 
 import pytest
 
@@ -183,6 +186,38 @@ def test_one_process_at_a_time(tmp_path):
             pass
         folder.start({"files": []})  # the lock file is no stranger
     with folder.held():
+        pass
+    assert [path.name for path in folder.root.iterdir()] == ["predict.json"]
+
+
+def test_a_lock_opened_before_it_was_deleted_is_none(tmp_path):
+    """Many contend for a folder, each of them deleting the lock file: never two at once."""
+    folder, inside, most, done = ResultFolder(tmp_path / "out"), [0], [0], [0]
+
+    def work():
+        for _ in range(40):
+            with contextlib.suppress(ValueError), folder.held():
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0.0005)
+                inside[0] -= 1
+                done[0] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] and done[0] > 1
+
+
+def test_a_refusal_leaves_nothing(tmp_path):
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(ValueError, match="expected a new or empty folder"), ResultFolder(tmp_path).held():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    file = ResultFolder(tmp_path / "thesis.tex")
+    with pytest.raises(ValueError, match=r"thesis\.tex: expected a folder .* got a file"), file.held():
         pass
 
 

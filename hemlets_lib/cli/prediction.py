@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hemlets_lib.cli.options import PATH, TEXT, app, path, text
+from hemlets_lib.cli.options import PATH, app, path, text
 
 if TYPE_CHECKING:
     from hemlets_lib.cli.prediction_work import Outcome, PredictionTask
@@ -21,6 +23,7 @@ __all__ = ["predict"]
 
 _RUNS = Path("runs")
 _NAMES_SHOWN = 5
+_HARDEST = 12  # poses on a page, where nobody says
 
 
 def _box(value: str) -> PersonBox:
@@ -36,9 +39,32 @@ def _focal(value: str) -> float | None:
     if text(value).strip().lower() == "none":
         return None
     try:
-        return float(value)
+        focal_px = float(value)
     except ValueError:
         raise typer.BadParameter(f"expected a number of pixels, or none, got {value!r}.") from None
+    if not 0 < focal_px < math.inf:
+        raise typer.BadParameter(
+            f"expected a positive number of pixels, or none, got {value!r}. Leave it out if unknown."
+        )
+    return focal_px
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text(value)):
+        raise typer.BadParameter(f"expected cpu, cuda (cuda:1 for the second) or mps, got {value!r}.")
+    return value
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    kind, _, number = device.partition(":")
+    there = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
+    if not there[kind] or int(number or 0) >= (torch.cuda.device_count() if kind == "cuda" else 1):
+        have = ", ".join(name for name, is_there in there.items() if is_there)
+        raise typer.BadParameter(
+            f"expected what torch finds here ({have}), got {device}.", param_hint="--device"
+        )
 
 
 @app.command(
@@ -100,10 +126,21 @@ def predict(
         Path | None, typer.Option(help="Folder of labelled shards, for --hardest; instead of paths.", **PATH)
     ] = None,
     hardest: Annotated[
-        int, typer.Option(min=1, help="With --shards: a page of so many unusual poses, predicted and true.")
-    ] = 12,
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --shards: a page of so many unusual poses, predicted and true.",
+            show_default=f"{_HARDEST}",
+        ),
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(help="'cpu' keeps off a GPU.", show_default="what there is", **TEXT)
+        str | None,
+        typer.Option(
+            help="cpu, cuda or mps; cpu keeps off a GPU.",
+            show_default="what there is",
+            parser=_device,
+            metavar="DEVICE",
+        ),
     ] = None,
 ) -> None:
     """Pictures and videos in, poses out: pages to open, poses as JSON, overlays.
@@ -116,6 +153,8 @@ def predict(
     from hemlets_lib.predict_files import ResultFolder, find_files, new_folder
     from hemlets_lib.results import device_summary
 
+    if hardest is not None and shards is None:
+        raise typer.BadParameter("--hardest needs --shards, a folder of labelled shards; got none.")
     if (shards is None) == (not paths):
         raise typer.BadParameter("expected paths of pictures or videos, or --shards; got both or neither.")
     if box and detect:
@@ -125,12 +164,18 @@ def predict(
             "expected --shards with --hardest, --weights, --flip and --out at most: labelled crops need no "
             "--box, --detect, --every, --focal or --recursive."
         )
+    if device is not None:
+        _check_device(device)
+    if out is not None and out.exists() and not out.is_dir():
+        raise typer.BadParameter(
+            f"expected a folder for the results, got the file {out}.", param_hint="--out"
+        )
     device = device or device_summary()["device"]
     weights = weights or find_weights("nano")
     if shards is not None:
         from hemlets_lib.cli.gallery import write_gallery
 
-        write_gallery(shards, hardest, weights=weights, out=out, flip=flip, device=device)
+        write_gallery(shards, hardest or _HARDEST, weights=weights, out=out, flip=flip, device=device)
         return
     files = find_files(paths or (), recursive=recursive)
     if box and len(files.files) > 1:
@@ -144,6 +189,11 @@ def predict(
         focal_px=focal,
         selection={"least_score": min_score, "most_overlap": max_overlap, "most_people": max_people},
     )  # fmt: skip
+    if box:
+        try:
+            task.check_boxes(files.files[0])
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--box") from error
     task.load()
     folder = ResultFolder(out or new_folder(_RUNS, f"predict-{_name_of(files, paths or ())}"))
     interrupted = False
@@ -191,8 +241,11 @@ def _report(results: ResultFolder, files: FilesFound, task: PredictionTask, outc
             more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
             console.print(f"{what} {', '.join(names[:_NAMES_SHOWN])}{more}", markup=False)
     summary = outcome.in_words(len(files.files), len(files.skipped))
+    if not outcome.done:
+        console.print(f"{summary}: {results.root / 'poses.json'} says why", markup=False)
+        return
     console.print(f"{summary}: pages and poses.json are in {results.root}", markup=False)
-    if not task.boxes and not task.detect and outcome.done:
+    if not task.boxes and not task.detect:
         console.print(
             "Each picture was taken for one person who fills it; --box or --detect say where people are."
         )

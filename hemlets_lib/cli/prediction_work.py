@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +14,17 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image, ImageOps
 
-from hemlets_lib.data.images import encode_jpeg
+from hemlets_lib.data.images import encode_jpeg, read_image
 from hemlets_lib.data.videos import Video, read_frames
 from hemlets_lib.notebook_pages import run_index
-from hemlets_lib.people import Detector, FoundPeople, PersonBox, TorchvisionDetector, predict_people
+from hemlets_lib.people import (
+    Detector,
+    FoundPeople,
+    PersonBox,
+    TorchvisionDetector,
+    check_boxes,
+    predict_people,
+)
 from hemlets_lib.pose_records import network_record, people_records, poses_content, why_no_triplets
 from hemlets_lib.predict_files import POSES_NAME, FilesFound, MediaFile, ResultFolder, write_text
 from hemlets_lib.prediction_pages import PLOTLY_NAME, Shown, VideoFrame, picture_page, video_page
@@ -76,6 +84,26 @@ class PredictionTask:
         self._made = provenance(Path(__file__).resolve().parent)
         self._shown = Shown(self.network, info.config.skeleton, why_no_triplets(info))
 
+    def check_boxes(self, file: MediaFile) -> None:
+        """Looks whether the boxes are about anything in a picture, or in a video's first frame.
+
+        A file that cannot be read passes: `work` says what is wrong with it.
+
+        Args:
+            file: Which.
+
+        Raises:
+            ValueError: If a box lies beside it or is far larger; names the file.
+        """
+        try:
+            first = next(read_frames(file.path))[1] if file.is_video else read_image(file.path)
+        except (*_OF_ONE_FILE, StopIteration):
+            return
+        try:
+            check_boxes(first, self.boxes)
+        except ValueError as error:
+            raise ValueError(f"{file.path}: {error}") from error
+
     def asked(self, files: FilesFound) -> dict[str, Any]:
         """What decides the results, as JSON."""
         boxes = [[box.x, box.y, box.width, box.height] for box in self.boxes]
@@ -106,7 +134,7 @@ class PredictionTask:
     def _record(self, file: MediaFile, found: FoundPeople, **more: Any) -> dict[str, Any]:
         height, width = found.image.shape[:2]
         people = people_records(found, self._model.config, trust_triplets=not self._shown.triplets_note)
-        about = {"file": str(file.path), **more, "width": width, "height": height}
+        about = {"file": _from_here(file.path), **more, "width": width, "height": height}
         return {**about, "boxes_from": found.origin, "people": people}
 
     def _picture(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
@@ -119,7 +147,7 @@ class PredictionTask:
             files = picture_page(file.path.name, found, self._shown)
             for name, content in files.items():
                 (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
-            self._write_poses(partial, [self._record(file, found)])
+            self._write_poses(partial, [self._record(file, found)], ())
             _write_thumbnail(partial, found, self._shown.skeleton)
 
     def _video(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
@@ -147,7 +175,7 @@ class PredictionTask:
             words = _frames_in_words(shown, found.origin, self.failures.get(file.name))
             page = video_page(file.path.name, shown, self._shown, note=words)
             (partial / _INDEX).write_text(page, encoding="utf-8")
-            self._write_poses(partial, records)
+            self._write_poses(partial, records, [file])
 
     def _found_in(
         self, video_path: Path, on_frame: Callable[[int], None]
@@ -160,9 +188,17 @@ class PredictionTask:
             on_frame(index)
             yield index, index / rate if rate else 0.0, self._predict(image)
 
-    def _write_poses(self, folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
-        skeleton = self._shown.skeleton
-        content = poses_content(records, network=self.network, skeleton=skeleton, made=self._made)
+    def _write_poses(
+        self, folder: Path, records: Sequence[Mapping[str, Any]], files: Sequence[MediaFile]
+    ) -> None:
+        failed = [
+            {"file": (name := _from_here(file.path)), "reason": reason.replace(str(file.path), name)}
+            for file in files
+            if (reason := self.failures.get(file.name)) is not None
+        ]
+        content = poses_content(
+            records, network=self.network, skeleton=self._shown.skeleton, made=self._made, failed=failed
+        )
         write_json(folder / POSES_NAME, content)
 
     def write_index(self, folder: ResultFolder, files: FilesFound) -> Outcome:
@@ -204,7 +240,7 @@ class PredictionTask:
             "summary": outcome.in_words(len(files.files), len(files.skipped)),
             "origin": f"Predicted by {self.network['file']}, {self.network['description']}{doubt}",
         }
-        self._write_poses(folder.root, pictures)
+        self._write_poses(folder.root, pictures, files.files)
         write_text(folder.root / _INDEX, run_index(heading, cards))
         return outcome
 
@@ -231,7 +267,7 @@ class Outcome:
         ]
         words += [f"nobody found in {len(self.nobody)}"] if self.nobody else []
         words += [f"{self.failed} could not be read"] if self.failed else []
-        words += [f"{skipped} of other kinds skipped"] if skipped else []
+        words += [f"{_counted(skipped, 'file')} skipped (neither picture nor video)"] if skipped else []
         return ", ".join(words)
 
 
@@ -242,6 +278,14 @@ def _state_of(path: Path) -> str:
     except OSError:
         return "not there"
     return f"{state.st_size} bytes of {datetime.fromtimestamp(state.st_mtime):%Y-%m-%d %H:%M:%S.%f}"
+
+
+def _from_here(path: Path) -> str:
+    """A path from the folder that the command is called in; it names nobody's home folder."""
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return path.name
 
 
 def _counted(number: int, what: str) -> str:
