@@ -142,6 +142,9 @@ def evaluate_as_released(
 ) -> Evaluation:
     """Scores a network the way the authors' release does (`official_evaluation`), for Human3.6M.
 
+    That is the table of `protocol="h36m_official"`, which decides nothing but rows and alignment, together
+    with `flip_test="official"` and `root_depth="bone_search"`.
+
     Args:
         model: As in `evaluate`.
         samples: As in `evaluate`.

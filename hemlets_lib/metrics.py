@@ -129,7 +129,7 @@ def reverse_pa_mpjpe(
     joints: int | Sequence[int] | None = EVALUATED_JOINTS,
     with_scale: bool = True,
 ) -> Float[Tensor, "B"]:
-    """MPJPE, mm, after laying the truth over the prediction. Arguments as in `pa_mpjpe`.
+    """Reverse PA-MPJPE, mm: the truth is laid over the prediction. Arguments as in `pa_mpjpe`.
 
     Not to be held against other work's PA-MPJPE: a prediction that is too small makes this error smaller,
     and one that shrinks to a point makes it 0.

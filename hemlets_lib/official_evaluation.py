@@ -3,14 +3,17 @@
 Both score the same network by the same joints. They differ in three places:
 
                     literature (`evaluate`)                     release (mode "official")
-    mirror image    x → -x in crop space                        x → 256 - x - 1 in pixels of the crop
+    mirror image    x → -x, where crop space's x = 0 lies       x → -x - 1 / 256, where it lies on
+                    between pixels 127 and 128                  pixel 128
     distance        the root's true depth, the true camera      searched for, by the bones' lengths, in a
                                                                 camera of f = 1150, c = (500, 500)
-    PA-MPJPE        the prediction is laid over the truth       the truth is laid over the prediction
+    alignment       PA-MPJPE: the prediction is laid over       reverse PA-MPJPE: the truth is laid over
+                    the truth                                   the prediction
 
-In the release crop space is u / 256 - 0.5 for a pixel u counted from 0, here (u + 0.5) / 256 - 0.5
-(`geometry`): half a pixel apart. So is the mean with the mirrored picture; all joints of a person move
-alike, and a root-relative pose hardly notices.
+Both mirrors send pixel u, counted from 0, to 255 - u: pixel 100 to 155. What differs is crop space, in the
+release u / 256 - 0.5, here (u + 0.5) / 256 - 0.5 (`geometry`). A network of one kind, read as the other, is
+half a pixel off. Along x the mean with the mirrored picture undoes that, along y nothing does; all joints of
+a person move alike, and a root-relative pose hardly notices.
 
 Source: the authors' inference code (github.com/redrock303/HEMlets): metric_3d.py, test_dataset.py, table.py.
 """

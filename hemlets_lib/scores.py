@@ -189,11 +189,13 @@ def score_poses(
     per_joint = joint_errors(**pair, root=skeleton.root).nanmean(0)
     names = [skeleton.joint_names[index] for index in joints]
     reverse = any(row.metric == "reverse_pa_mpjpe" for row in protocol.rows)
-    moved, fixed = ("truth", "prediction") if reverse else ("prediction", "truth")
+    name, moved, fixed = (
+        ("reverse PA-MPJPE", "truth", "prediction") if reverse else ("PA-MPJPE", "prediction", "truth")
+    )
     statements = {
         "joints": f"{len(names)} of {skeleton.name!r}, where they are labelled: {', '.join(names)}",
         "alignment": f"{skeleton.joint_names[skeleton.root]} upon {skeleton.joint_names[skeleton.root]}; for "
-        f"PA-MPJPE the {moved} is rotated, moved and scaled, never mirrored, onto the {fixed}",
+        f"{name} the {moved} is rotated, moved and scaled, never mirrored, onto the {fixed}",
         "averages": f"'{MEAN_OF_COLUMNS}' lets every column count alike (the field's usual one), "
         f"'{MEAN_OF_SAMPLES}' every sample",
     }

@@ -89,9 +89,10 @@ def test_every_protocol_has_a_drawn_counterpart(call, weights, tmp_path, protoco
 def test_the_way_of_the_authors_release(call, weights, tmp_path):
     status, text = call("--weights", weights, "--mode", "official", "--n", 3, "--out", tmp_path / "out")
     found = read(tmp_path / "out")["evaluation"]
-    assert status == 0 and "Truth on prediction, S9 + S11 (mm)" in text
+    assert status == 0 and "Reverse PA-MPJPE, S9 + S11 (mm)" in text
     assert found["protocol"] == "h36m_official" and found["counts"]["samples counted"] == 3
     assert "(bone search: 3)" in found["statements"]["root depth"]
+    assert "for reverse PA-MPJPE the truth is rotated" in found["statements"]["alignment"]
     for option in (["--flip-test"], ["--protocol", "h36m"], ["--root-depth", "bones"]):
         status, text = call("--weights", weights, "--mode", "official", *option)
         assert status == 2 and "beside official: the release decides them" in text

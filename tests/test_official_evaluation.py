@@ -136,6 +136,15 @@ def test_the_search_against_a_loop():
         assert search.misfit_mm[row].item() == pytest.approx(misfit(fine))
 
 
+def test_both_mirrors_send_a_pixel_to_the_same_pixel():
+    """Pixel 100 of 256 to 155: ours from x = 0.5 * 201 / 256 - 0.5, the release's from 100 / 256 - 0.5."""
+    wrists = [HEMLETS18.index("left_wrist"), HEMLETS18.index("right_wrist")]
+    ours, released = (torch.full((1, 18, 3), value / 256 - 0.5) for value in (100.5, 100.0))
+    assert ((-ours + 0.5) * 256 - 0.5)[0, wrists, 0].tolist() == [155, 155]
+    mirrored = 2 * official_flip_mean(torch.zeros_like(released), released, size=256)
+    assert ((mirrored + 0.5) * 256)[0, wrists, 0].tolist() == [155, 155]
+
+
 # --- law ------------------------------------------------------------------------------------------
 
 
@@ -197,14 +206,19 @@ def test_what_the_mode_says_of_itself():
     assert found.protocol.name == "h36m_official" and found.counts["samples counted"] == 2
     said = found.statements
     assert said["flip test"].endswith("half a pixel to the left") and "(bone search: 2)" in said["root depth"]
-    assert "the truth is rotated, moved and scaled, never mirrored, onto the prediction" in said["alignment"]
+    alignment = (
+        "for reverse PA-MPJPE the truth is rotated, moved and scaled, never mirrored, onto the prediction"
+    )
+    assert alignment in said["alignment"]
     assert "17 of 'hemlets18'" in said["joints"] and "pelvis" in said["joints"]
     again = evaluate(
         Released(samples), samples, protocol="h36m_official", flip_test="official", root_depth="bone_search"
     )
     assert again.to_dict() == found.to_dict()
     standard = evaluate(Released(samples), samples).statements
-    assert "the prediction is rotated" in standard["alignment"] and standard["flip test"] == "none"
+    assert (
+        "for PA-MPJPE the prediction is rotated" in standard["alignment"] and standard["flip test"] == "none"
+    )
 
 
 def test_a_sample_without_a_camera_is_searched_all_the_same():

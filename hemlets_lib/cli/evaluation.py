@@ -80,11 +80,16 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         ProtocolName | None,
-        typer.Option(help="What counts, and the table.", show_default="h36m; all for --mocap, --photos"),
+        typer.Option(
+            help="What counts, and the table. h36m_official is the table of the authors' release alone.",
+            show_default="h36m; all for --mocap, --photos",
+        ),
     ] = None,
     mode: Annotated[
         Mode,
-        typer.Option(help="official: the flip test, distance and alignment of the authors' release."),
+        typer.Option(
+            help="official: the authors' release throughout: flip test, distance, and table h36m_official."
+        ),
     ] = Mode.standard,
     n: Annotated[int, typer.Option("--n", min=1, help="How many people are drawn, where they are.")] = 1200,
     seed: Annotated[int, typer.Option(min=0, help="Decides every drawn person.")] = 0,
