@@ -172,6 +172,19 @@ def test_interactive_html_is_kept_only_if_it_is_self_contained():
     assert not shown('<script src="https://cdn.example/p.js"></script><div id="live"></div>').select("#live")
 
 
+def test_wide_tables_scroll_within_their_cell():
+    heading, rule = "|" + " a |" * 18, "|" + "---|" * 18
+    output = new_output("display_data", {"text/markdown": f"{heading}\n{rule}\n{heading}"})
+    page = page_of(new_code_cell("t", outputs=[output]))
+    styles = "".join(style.text for style in page.select("style"))
+    for selector, rule in (
+        ("main .jp-RenderedHTMLCommon table", "overflow-x: auto"),
+        ("main .jp-OutputArea-output td:first-child", "white-space: nowrap"),
+    ):
+        assert page.select(selector) and re.search(rf"{re.escape(selector)} {{[^}}]*{rule}", styles)
+    assert page.select("main table:has(th:nth-child(12)) :is(th, td)")
+
+
 def test_network_references():
     page = (
         '<a href="https://example.org/paper">paper</a><script src="https://a.example/x.js"></script>'
