@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+_PATIENCE = 10  # times what a notebook of the profile may take: slow machines train slowly, and resume
+
+
 def results_folder() -> Path:
     """Where results are committed, in the checkout that this library is installed from."""
     return Path(__file__).resolve().parents[2] / "experiments" / "results"
@@ -155,7 +158,7 @@ def _run_in_notebook(number: int, cell: Cell, workplace: Workplace, threads: int
             "real": {role: str(Path(path).absolute()) for role, path in workplace.real.items()},
             "device": workplace.device,
         },
-        timeout_s=PROFILES[cell.profile.name],
+        timeout_s=_PATIENCE * PROFILES[cell.profile.name],
     )
     if outcome.status == "ok" and result_of(cell, workplace) is None:
         return number, f"{folder}: the notebook ended without a result"
