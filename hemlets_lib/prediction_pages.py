@@ -6,6 +6,7 @@ sight: browsers give a page some sixteen 3D drawings at a time.
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,9 @@ from hemlets_lib.people import FoundPeople
 from hemlets_lib.pose_records import DISTANCES
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.viewer_scripts import SLIDER, STYLE, VIEWERS
-from hemlets_lib.viz import png_bytes
-from hemlets_lib.viz_3d import compare_pose_figure, motion_plot, pose_plot
-from hemlets_lib.viz_prediction import figure_pixels, overlay_figure, triplets_figure
+from hemlets_lib.viz import SIDE_COLOURS, png_bytes, state_colour, state_label
+from hemlets_lib.viz_3d import compare_pose_figure, motion_plot, pose_plot, side_view_png
+from hemlets_lib.viz_prediction import TripletsSheet, figure_pixels, overlay_figure, triplets_sheet
 
 __all__ = [
     "PLOTLY_NAME",
@@ -98,21 +99,24 @@ def picture_page(title: str, found: FoundPeople, shown: Shown) -> dict[str, str 
     files: dict[str, str | bytes] = {
         "overlay.png": encode_png(figure_pixels(overlay_figure(found, shown.skeleton)))
     }
-    sections = []
+    sections, below = [], []
     for row in range(len(found.boxes)):
         assert found.prediction is not None  # there are people
         number = row + 1
-        triplets = None if shown.triplets_note else triplets_figure(found, row, shown.skeleton)
+        triplets = None if shown.triplets_note else triplets_sheet(found, row)
         if triplets is not None:
-            files[f"triplets-{number}.png"] = png_bytes(triplets)
+            files[f"triplets-{number}.png"] = encode_png(triplets.pixels)
+        below.append(_triplets(number, triplets, shown))
         pose_mm = found.prediction.joints_root_rel_mm[row]
-        plot = pose_plot({"": pose_mm}, shown.skeleton) if pose_mm.isfinite().all() else None
+        viewer = None
+        if pose_mm.isfinite().all():
+            plot = pose_plot({"": pose_mm}, shown.skeleton).to_json()
+            viewer = _viewer(number, plot, side_view_png({"": pose_mm}, shown.skeleton))
         sections.append(
             _person(
                 number,
-                None if plot is None else plot.to_json(),
+                viewer,
                 DISTANCES[found.prediction.depth_source[row]],
-                triplets=_triplets(number, triplets is not None, shown),
                 table=_joints_table(
                     shown.skeleton, found.prediction.joints_px[row].tolist(), pose_mm.tolist()
                 ),
@@ -121,10 +125,14 @@ def picture_page(title: str, found: FoundPeople, shown: Shown) -> dict[str, str 
     people = _counted(len(found.boxes))
     body = (
         f"<header><h1>{html.escape(title)}</h1><p>{width} × {height} pixels · {people} · "
-        f"{_origin_in_words(found.origin)}</p></header>\n{weights_box(shown.network)}\n"
-        f'<figure><img class="picture" src="overlay.png" alt="The picture with {people} drawn on: left limbs '
-        'purple with squares, right limbs green with circles."></figure>\n'
-        f"{''.join(sections)}{_FOOTER}"
+        f"{_origin_in_words(found.origin)}</p>{_OVERVIEW}</header>\n{weights_box(shown.network)}\n"
+        + _beside(
+            f'<figure><img class="picture" src="overlay.png" alt="The picture with {people} drawn on: left '
+            f'limbs purple with squares, right limbs green with circles.">{_LEGEND if sections else ""}'
+            "</figure>",
+            sections,
+        )
+        + f"{''.join(below)}{_FOOTER}"
     )
     scripts = (_SCRIPT,) if sections else ()
     files["index.html"] = html_page(title, body + (VIEWERS if sections else ""), style=STYLE, scripts=scripts)
@@ -151,20 +159,28 @@ def video_page(title: str, frames: Sequence[VideoFrame], shown: Shown, *, note: 
         number = row + 1
         sources = {person["depth_source"]: None for person in there if person is not None}
         known = any(np.isfinite(pose).all() for pose in poses.values())
-        plot = motion_plot(poses, shown.skeleton).to_json() if known else None
+        viewer = None
+        if known:
+            first_mm = next(pose for pose in poses.values() if np.isfinite(pose).all())
+            plot = motion_plot(poses, shown.skeleton).to_json()
+            viewer = _viewer(number, plot, side_view_png({"": first_mm}, shown.skeleton))
         distances = "; ".join(DISTANCES[source] for source in sources)
-        sections.append(_person(number, plot, distances, triplets="", table=""))
+        sections.append(_person(number, viewer, distances, table=""))
     first = frames[0]
     steps = [[str(frame.number), round(frame.time_s, 3), frame.address] for frame in frames]
     body = (
-        f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>\n"
-        f"{weights_box(shown.network)}\n"
-        f'<figure><img class="picture" id="frame" src="{html.escape(first.address)}" alt="A frame of the '
-        'video with the poses of its people drawn on.">'
-        '<div class="slider"><button id="play" type="button">play</button>'
-        f'<input id="at" type="range" min="0" max="{len(frames) - 1}" value="0" aria-label="frame">'
-        f'<output id="now">frame {first.number}</output></div></figure>\n'
-        f"{''.join(sections)}{_FOOTER}"
+        f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p>{_OVERVIEW}</header>\n"
+        + _beside(
+            '<figure><div class="slider"><button id="play" type="button">play</button>'
+            f'<input id="at" type="range" min="0" max="{len(frames) - 1}" value="0" aria-label="frame">'
+            f'<output id="now">frame {first.number}</output></div>'
+            f'<img class="picture" id="frame" src="{html.escape(first.address)}" alt="A frame of the '
+            f'video with the poses of its people drawn on.">{_LEGEND if sections else ""}</figure>',
+            sections,
+        )
+        + f"{weights_box(shown.network)}\n<p>Triplets are left out of videos' pages: "
+        "<code>hemlets predict</code> of a frame's picture draws them.</p>\n"
+        f"{_FOOTER}"
         f'<script type="application/json" id="steps">{_embedded(json.dumps(steps))}</script>\n'
         f"{VIEWERS}{SLIDER}"
     )
@@ -197,17 +213,20 @@ def gallery_page(
             compare_pose_figure(pictures, in_space, skeleton, valid=shown)
         )
         plot = pose_plot(in_space, skeleton, valid=shown).to_json()
+        still = side_view_png(in_space, skeleton, valid=shown)
         error = "no 3D labels" if pose.error_mm is None else f"MPJPE {pose.error_mm:.0f} mm"
         sections.append(
             f"<section><h2>{number} · {html.escape(pose.name)}</h2>"
-            f"<p>{pose.unusual:.2f} from the median pose; in the picture {pose.off_percent:.1f} % of the "
-            f"crop off; {error}.</p>\n"
+            f"<p>{pose.unusual:.2f} body sizes from the median pose; predicted joints lie "
+            f"{pose.off_percent:.1f} % of the crop's side from the labelled ones in the picture, on average; "
+            f"{error}.</p>\n"
             f'<figure><img class="picture" src="pose-{number}.png" alt="The crop with the predicted joints, '
             'with the labelled ones, and the poses from the side."></figure>\n'
-            f"<details><summary>In space</summary>{_viewer(number, plot)}</details></section>\n"
+            f"<details><summary>In space</summary>{_viewer(number, plot, still)}</details></section>\n"
         )
     body = (
-        f"<header><h1>{html.escape(title)}</h1><p>Chosen: {html.escape(criterion)}.</p></header>\n"
+        f"<header><h1>{html.escape(title)}</h1><p>Chosen: {html.escape(criterion)}. A body "
+        "size is the root mean square distance of a pose's labelled joints from their centre.</p></header>\n"
         f'{weights_box(network)}\n{"".join(sections)}<footer><p>The numbers: <a href="results.json">'
         f"results.json</a>.</p></footer>\n{VIEWERS}"
     )
@@ -220,21 +239,29 @@ def _numbers(joints: Sequence[Sequence[float | None]]) -> np.ndarray:
     return np.array(joints, dtype=np.float64)
 
 
-def _person(number: int, plot: str | None, distance: str, *, triplets: str, table: str) -> str:
-    viewer = "<p>No bone's length is known, so there are no millimetres to draw.</p>"
-    if plot is not None:
-        viewer = _viewer(number, plot)
+def _beside(figure: str, sections: Sequence[str]) -> str:
+    """What is seen on the left, whoever is in it on the right."""
     return (
-        f'<section id="person-{number}"><h2>Person {number}</h2>\n{viewer}\n'
-        f"<p>Drag to turn, scroll to come closer. About the scale: {html.escape(distance)}.</p>\n"
-        f"{triplets}{table}</section>\n"
+        f'<div class="pair">{figure}\n<div>{"".join(sections)}</div></div>\n' if sections else f"{figure}\n"
     )
 
 
-def _viewer(number: int, plot: str) -> str:
+def _person(number: int, viewer: str | None, distance: str, *, table: str) -> str:
+    viewer = viewer or "<p>No bone's length is known, so there are no millimetres to draw.</p>"
+    return (
+        f'<section id="person-{number}"><h2>Person {number}</h2>\n{viewer}\n'
+        f"<p>Drag to turn, scroll to come closer. About the scale: {html.escape(distance)}.</p>\n"
+        f"{table}</section>\n"
+    )
+
+
+def _viewer(number: int, plot: str, still: bytes) -> str:
+    """A place for a 3D drawing; until there is one, and without WebGL, a picture of it from the side."""
+    address = f"data:image/png;base64,{base64.b64encode(still).decode()}"
     return (
         f'<div class="viewer" data-figure="figure-{number}" role="img" aria-label="Pose {number} in space, '
-        f'to turn with the mouse."></div>'
+        f'to turn with the mouse."><img class="placeholder" src="{address}" alt="Pose {number} from the '
+        'side."></div>'
         f'<script type="application/json" id="figure-{number}">{_embedded(plot)}</script>'
     )
 
@@ -244,20 +271,40 @@ def _embedded(data: str) -> str:
     return data.replace("</", "<\\/").replace("<!--", "<\\u0021--")
 
 
-def _triplets(number: int, drawn: bool, shown: Shown) -> str:
-    if not drawn:
+def _triplets(number: int, sheet: TripletsSheet | None, shown: Shown) -> str:
+    if sheet is None:
         why = (
             shown.triplets_note
             or "This network has no intermediate branch, so there are no triplets to show."
         )
         return f"<p>{html.escape(why)}</p>\n"
+    lines = -(-len(sheet.states) // sheet.columns)
+    panels = []
+    for part, (parent, child) in enumerate(shown.skeleton.part_names):
+        across, down = part % sheet.columns, part // sheet.columns
+        place = f"{_percent(across, sheet.columns)} {_percent(down, lines)}"
+        name = f"{parent} → {child}".replace("_", " ")
+        state, height = state_label(sheet.states[part]), f"highest {sheet.peaks[part]:.2f}"
+        panels.append(
+            f'<div><p>{name}<br><b class="state" style="background:{state_colour(sheet.states[part])}">'
+            f'{state}</b> {height}</p><div class="panel" role="img" aria-label="{name}: {state}, {height}" '
+            f'style="background:url(triplets-{number}.png) {place} / {100 * sheet.columns}% {100 * lines}%">'
+            "</div></div>\n"
+        )
     return (
-        f'<figure><img class="picture" src="triplets-{number}.png" alt="A panel for each part of person '
-        f"{number}: vermillion where its child is nearer to the camera than its parent, blue where it is "
-        'farther, grey where it is about as far."><figcaption>The heatmap triplets, a panel for each part, '
-        "and the state read off them: vermillion, the child is nearer (+1); blue, it is farther (−1); grey, "
-        "about as far (0).</figcaption></figure>\n"
+        f'<section id="triplets-{number}"><h2>Triplets of person {number}</h2>\n<figure>'
+        f'<div class="panels">{"".join(panels)}</div><figcaption>The heatmap triplets, a panel for each '
+        "part, and the state read off them: vermillion, the child is nearer to the camera than its parent "
+        "(+1); blue, it is farther (−1); grey, about as far (0); ?, no joint found, so no state. A panel's "
+        "strongest place has the full colour; how high the map is there is said above it, at most 1."
+        "</figcaption></figure>"
+        "</section>\n"
     )
+
+
+def _percent(at: int, of: int) -> str:
+    """Where CSS must put a background of so many panels to show one of them."""
+    return f"{100 * at / max(of - 1, 1):.3f}%"
 
 
 def _joints_table(
@@ -291,6 +338,20 @@ def _origin_in_words(origin: str) -> str:
     }[origin]
 
 
+_OVERVIEW = '<p><a href="../index.html">All pictures and videos of this call</a></p>'
+_LEGEND = (
+    "<figcaption>The person's own"
+    + "".join(
+        f'<span class="side" style="background:{colour};{shape}"></span>{words}'
+        for colour, words, shape in zip(
+            SIDE_COLOURS.values(),
+            ("left, squares", "right, circles", "middle"),
+            ("", "border-radius:50%", "transform:rotate(45deg) scale(.8)"),
+            strict=True,
+        )
+    )
+    + "</figcaption>"
+)
 _FOOTER = (
     '<footer><p>All numbers, with their units and conventions: <a href="poses.json">poses.json</a>.</p>'
     "</footer>\n"

@@ -6,6 +6,7 @@ HTML) the picture with its alt text.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ __all__ = [
     "pose_plot",
     "pose_widget",
     "show_pose_3d",
+    "side_view_png",
 ]
 
 # Line colours and styles of several poses in one space: matplotlib's dashes, and plotly's.
@@ -134,14 +136,29 @@ def pose_3d_figure(
     return figure
 
 
+def side_view_png(poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Numbers | None = None) -> bytes:
+    """Poses from the side without axes, on a transparent ground, as a PNG file's bytes.
+
+    Args:
+        poses: Name → (J, 3) in camera axes, millimetres.
+        skeleton: Supplies bones.
+        valid: Joints to draw.
+    """
+    figure = Figure(figsize=(4, 4))
+    axes = figure.add_axes((0, 0, 1, 1), projection="3d")
+    draw_pose_3d(axes, poses, skeleton, valid=valid, azimuth=0)
+    axes.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, transparent=True, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def legend(figure: Figure, poses: Iterable[str]) -> None:
-    """What the lines of several poses stand for, below all panels."""
-    poses = list(poses)
-    handles = [
-        mpl.lines.Line2D([], [], color=colour, ls=style, label=name)
-        for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(poses), frameon=False, fontsize=9)
+    """What the lines of several poses stand for, below all panels; without names, a single pose's sides."""
+    looks = [(name, colour, style) for name, (colour, style, _) in zip(poses, POSE_STYLES, strict=False)]
+    looks = looks or [(side, colour, "-") for side, colour in SIDE_COLOURS.items()]
+    handles = [mpl.lines.Line2D([], [], color=colour, ls=style, label=name) for name, colour, style in looks]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(looks), frameon=False, fontsize=9)
 
 
 def compare_pose_figure(
@@ -167,7 +184,7 @@ def compare_pose_figure(
     space = figure.add_subplot(1, len(pictures) + 1, len(pictures) + 1, projection="3d")
     draw_pose_3d(space, poses, skeleton, valid=valid, azimuth=0)
     space.set_title("from the side", fontsize=9)
-    legend(figure, poses)
+    legend(figure, poses if len(poses) > 1 else ())
     return figure
 
 
@@ -292,7 +309,7 @@ def _space_layout(centre: np.ndarray, reach: float) -> dict[str, Any]:
         f"{letter}axis": {**axis, "range": [middle - reach, middle + reach], "title": {"text": title}}
         for letter, middle, title in zip("xyz", centre.tolist(), titles, strict=True)
     }
-    view = {"eye": {"x": 0.45, "y": -2.1, "z": 0.4}, "center": {"x": 0, "y": 0, "z": -0.08}}
+    view = {"eye": {"x": 0.32, "y": -1.5, "z": 0.28}, "center": {"x": 0, "y": 0, "z": -0.05}}
     return {
         "scene": {**scene, "aspectmode": "cube", "camera": view},
         "width": 860, "height": 460, "margin": {"l": 0, "r": 0, "t": 30, "b": 0}, "template": "plotly_white",

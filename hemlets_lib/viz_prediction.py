@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -17,21 +19,27 @@ from hemlets_lib.geometry import crop_affine, crop_to_px
 from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.people import FoundPeople
 from hemlets_lib.skeleton import Skeleton
-from hemlets_lib.viz import ORANGE, draw_image, draw_pose, triplets_at_a_glance
+from hemlets_lib.triplets import UNKNOWN
+from hemlets_lib.viz import ORANGE, draw_image, draw_pose, state_colour, triplets_at_a_glance
 from hemlets_lib.viz_3d import draw_pose_3d, legend
 
 __all__ = [
+    "TripletsSheet",
     "figure_pixels",
     "hard_poses_figure",
     "overlay_figure",
     "person_crop",
     "triplets_figure",
+    "triplets_sheet",
 ]
 
 _DPI = 100
 _SHORTEST_PX, _LONGEST_PX = 480, 1280  # of an overlay's longer side
 _PERSON_PX_PER_POINT = 160.0  # a person this tall gets lines 1 point wide
 _CROP_PX = 256  # the paper's input size
+_PANEL_PX, _PANEL_COLUMNS = 192, 7  # of a sheet of triplets
+_STRONGEST = 0.9  # opacity of a map where it is highest
+_FALLOFF = 0.75  # below 1: flanks show, too
 
 
 def overlay_figure(found: FoundPeople, skeleton: Skeleton, *, longest_px: int = _LONGEST_PX) -> Figure:
@@ -116,6 +124,52 @@ def triplets_figure(found: FoundPeople, row: int, skeleton: Skeleton) -> Figure 
     )
 
 
+class TripletsSheet(NamedTuple):
+    """Panels of one person's triplets side by side, without titles, to be shown one by one.
+
+    Args:
+        pixels: All panels, square, row upon row.
+        columns: Panels in a row.
+        peaks: Each part's highest value in any of its maps.
+        states: Read off each part's maps.
+    """
+
+    pixels: UInt8[np.ndarray, "H W 3"]
+    columns: int
+    peaks: tuple[float, ...]
+    states: tuple[int, ...]
+
+
+def triplets_sheet(found: FoundPeople, row: int) -> TripletsSheet | None:
+    """One person's heatmap triplets over what the network was shown; None without an intermediate branch.
+
+    Each panel's strongest place is opaque, however high it is, unless no state could be read there.
+
+    Args:
+        found: From `people.predict_people`.
+        row: Which person, from 0.
+    """
+    prediction = found.prediction
+    if prediction is None or prediction.triplets is None or prediction.decoded is None:
+        return None
+    grey = 0.6 + 0.4 * person_crop(found, row, _PANEL_PX).mean(-1, keepdims=True) / 255  # (H, W, 1)
+    triplets, states = prediction.triplets[row].float().cpu(), prediction.decoded.states[row].tolist()
+    large = torch.nn.functional.interpolate(triplets, size=(_PANEL_PX, _PANEL_PX), mode="bilinear")
+    large = large.clamp(min=0)  # (K, S, H, W)
+    count, peaks = triplets.shape[1], tuple(triplets.amax((1, 2, 3)).tolist())
+    lines = -(-len(states) // _PANEL_COLUMNS)
+    sheet = np.ones((lines, _PANEL_PX, _PANEL_COLUMNS, _PANEL_PX, 3))
+    for part, (state, peak) in enumerate(zip(states, peaks, strict=True)):
+        panel = np.repeat(grey, 3, -1)
+        for index in sorted(range(count), key=lambda i: abs(i - count // 2)):  # the middle map below
+            share = (large[part, index] / (1.0 if state == UNKNOWN else max(peak, 1e-6))).clamp(max=1)
+            opacity = _STRONGEST * share.numpy()[..., None] ** _FALLOFF
+            panel = (1 - opacity) * panel + opacity * np.array(to_rgb(state_colour(index - count // 2)))
+        sheet[part // _PANEL_COLUMNS, :, part % _PANEL_COLUMNS] = panel
+    pixels = sheet.reshape(lines * _PANEL_PX, _PANEL_COLUMNS * _PANEL_PX, 3)
+    return TripletsSheet((255 * pixels).round().astype(np.uint8), _PANEL_COLUMNS, peaks, tuple(states))
+
+
 def hard_poses_figure(poses: Sequence[HardPose], skeleton: Skeleton, *, columns: int = 3) -> Figure:
     """Poses in rows, each as a pair: its picture with the predicted joints, and from the side in space.
 
@@ -137,6 +191,6 @@ def hard_poses_figure(poses: Sequence[HardPose], skeleton: Skeleton, *, columns:
         draw_pose_3d(space, in_space | {"predicted": pose.joints_mm}, skeleton, valid=known)
         error = "no 3D labels" if pose.error_mm is None else f"{pose.error_mm:.0f} mm"
         space.set_title(f"from the side, {error}", fontsize=9)
-    if any(pose.true_mm is not None for pose in poses):
-        legend(figure, ("true", "predicted"))
+    labelled = any(pose.true_mm is not None for pose in poses)
+    legend(figure, ("true", "predicted") if labelled else ())
     return figure

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -45,7 +44,7 @@ def call(tmp_path, monkeypatch, checkpoint):
     """Call `hemlets predict` in an empty folder; returns (exit status, output on one line)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(prediction_work, "plotly_script", lambda: "// plotly.js")
-    monkeypatch.setattr(prediction_pages, "triplets_figure", lambda *_: Figure())  # the slowest to draw
+    monkeypatch.setattr(prediction_pages, "side_view_png", lambda *_, **__: b"")  # the slowest to draw
 
     def invoke(*arguments, weights=True) -> tuple[int, str]:
         given = ["--weights", str(checkpoint)] if weights else []

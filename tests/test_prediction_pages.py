@@ -23,6 +23,7 @@ from hemlets_lib.prediction_pages import (
     weights_box,
 )
 from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.viz import state_label
 
 CONFIG = ModelConfig(
     "test", "tiny", image_size=32, heatmap_size=16, depth_size=5, upsample_channels=6, encoder_channels=9,
@@ -56,7 +57,11 @@ def offline(page: str, files) -> None:
     """Nothing is asked of a network, and every picture is a file beside the page."""
     assert network_references(page) == []
     soup = parsed(page)
-    assert all(image["src"] in files and image["alt"].strip() for image in soup.find_all("img"))
+    for image in soup.find_all("img"):
+        assert image["src"] in files or image["src"].startswith("data:image/png;base64,")
+        assert image["alt"].strip()
+    for panel in soup.select(".panel"):
+        assert re.search(r"url\(([^)]+)\)", panel["style"])[1] in files
     assert len({each["id"] for each in soup.find_all(id=True)}) == len(soup.find_all(id=True))
     for viewer in soup.select(".viewer"):
         figure = json.loads(soup.find(id=viewer["data-figure"]).string)
@@ -71,7 +76,13 @@ def test_a_pictures_page(found):
     assert all(files[name].startswith(b"\x89PNG") for name in files if name.endswith("png"))
     soup = parsed(page)
     assert soup.h1.string == "me & <you>.jpg" and soup.title.string == "me & <you>.jpg"
-    assert [section.h2.string for section in soup.find_all("section")] == ["Person 1", "Person 2"]
+    assert [section.h2.string for section in soup.find_all("section")] == [
+        "Person 1", "Person 2", "Triplets of person 1", "Triplets of person 2",
+    ]  # fmt: skip
+    assert soup.select_one(".pair > figure > img")["src"] == "overlay.png"  # beside the viewers
+    assert len(soup.select(".pair .viewer > .placeholder")) == 2  # seen until plotly has drawn
+    assert soup.find("a", href="../index.html") is not None
+    assert "left, squares" in soup.figcaption.get_text() and "right, circles" in soup.figcaption.get_text()
     assert len(soup.select(".viewer")) == 2
     assert [script["src"] for script in soup.find_all("script", src=True)] == [f"../{PLOTLY_NAME}"]
     rows = soup.find("table").find_all("tr")
@@ -79,6 +90,20 @@ def test_a_pictures_page(found):
     numbers = [float(cell.string) for cell in rows[1].find_all("td")]
     expected = [*found.prediction.joints_px[0, 0].tolist(), 0, 0, 0]
     assert numbers == pytest.approx(expected, abs=0.06)
+
+
+def test_each_panel_shows_its_part(found):
+    """A part's panel is cut out of one picture by percentages; its title says what was read."""
+    soup = parsed(picture_page("me.jpg", found, SHOWN)["index.html"])
+    panels = soup.select("#triplets-2 .panel")
+    assert len(panels) == HEMLETS18.num_parts == 14
+    last = panels[-1]["style"]  # lower right of seven by two
+    assert last == "background:url(triplets-2.png) 100.000% 100.000% / 700% 200%"
+    assert panels[8]["style"] == "background:url(triplets-2.png) 16.667% 100.000% / 700% 200%"
+    states = found.prediction.decoded.states[1].tolist()
+    shown = [panel.parent.b.string for panel in panels]
+    assert shown == [state_label(state) for state in states]
+    assert "?, no joint found" in soup.select_one("#triplets-2 figcaption").get_text()
 
 
 def test_the_weights_come_first(found):
@@ -134,7 +159,7 @@ def test_without_millimetres_there_is_no_viewer(found):
     page = picture_page("me.jpg", FoundPeople(found.image, BOXES, found.squares, "given", lost), SHOWN)[
         "index.html"
     ]
-    assert not parsed(page).select(".viewer") and "there are no millimetres to draw" in page
+    assert not parsed(page).select(".viewer, .placeholder") and "there are no millimetres to draw" in page
     assert [cell.string for cell in parsed(page).find("table").find_all("tr")[1].find_all("td")][2:] == [
         "–"
     ] * 3
@@ -161,6 +186,9 @@ def test_a_videos_page(found):
         ["0", 0.0, "frames/0.jpg"], ["5", 0.2, "frames/5.jpg"], ["10", 0.4, "frames/10.jpg"],
     ]  # fmt: skip
     assert soup.find(id="at")["max"] == "2"
+    assert [each["class"] for each in soup.select(".pair > figure > [class]")] == [["slider"], ["picture"]]
+    assert len(soup.select(".pair .viewer > .placeholder")) == 2
+    assert "Triplets are left out" in soup.get_text()
     first, second = (json.loads(soup.find(id=f"figure-{number}").string) for number in (1, 2))
     assert [frame["name"] for frame in first["frames"]] == ["0", "5", "10"]
     there = [[bool(frame["data"][0]["x"]) for frame in figure["frames"]] for figure in (first, second)]
@@ -187,7 +215,11 @@ def test_a_gallery(in_3d):
     text = parsed(files["index.html"]).get_text(" ", strip=True)
     assert "Chosen: by labels." in text and "2 · S9 <upside down>" in text and "never a photograph" in text
     error = "MPJPE 87 mm" if in_3d else "no 3D labels"
-    assert f"1.25 from the median pose; in the picture 3.0 % of the crop off; {error}." in text
+    assert "1.25 body sizes from the median pose" in text and "A body size is the root mean square" in text
+    assert (
+        "predicted joints lie 3.0 % of the crop's side from the labelled ones in the picture, on average; "
+        f"{error}." in text
+    )
     traces = json.loads(parsed(files["index.html"]).find(id="figure-1").string)["data"]
     assert len(traces) == (2 if in_3d else 3)  # two poses, or one in the colours of its sides
     assert re.findall(r'<script src="([^"]+)"', files["index.html"]) == [PLOTLY_NAME]

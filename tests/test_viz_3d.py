@@ -1,8 +1,11 @@
 """The 3D viewer: the widget and its static picture show the same joints."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.viz import SIDE_COLOURS, png_bytes
@@ -14,6 +17,7 @@ from hemlets_lib.viz_3d import (
     pose_plot,
     pose_widget,
     show_pose_3d,
+    side_view_png,
 )
 
 
@@ -38,6 +42,22 @@ def test_pictures_beside_the_poses(pose):
     assert all(len(axes.images) == 1 for axes in flat)
     assert len(space.lines) == 2 * len(HEMLETS18.bones)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
+
+
+def test_a_single_pose_is_explained_by_its_sides(pose):
+    """One pose is coloured by side, so that a legend with its name and one colour would be wrong."""
+    image = np.full((32, 32, 3), 200, np.uint8)
+    figure = compare_pose_figure({"predicted": (image, torch.zeros(18, 3))}, {"predicted": pose}, HEMLETS18)
+    (key,) = figure.legends
+    assert {
+        text.get_text(): line.get_color() for text, line in zip(key.get_texts(), key.get_lines(), strict=True)
+    } == SIDE_COLOURS
+
+
+def test_the_side_view_is_transparent(pose):
+    with Image.open(io.BytesIO(side_view_png({"": pose}, HEMLETS18))) as picture:
+        alpha = np.asarray(picture)[..., 3]
+    assert alpha[0, 0] == 0 and alpha.max() == 255 and (alpha == 0).mean() > 0.5
 
 
 def test_the_widget_holds_every_joint(pose):

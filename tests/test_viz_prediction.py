@@ -11,12 +11,14 @@ from hemlets_lib.hard_poses import HardPose
 from hemlets_lib.model import HEMletsNet, ModelConfig
 from hemlets_lib.people import FoundPeople, PersonBox, predict_people
 from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.triplets import UNKNOWN
 from hemlets_lib.viz_prediction import (
     figure_pixels,
     hard_poses_figure,
     overlay_figure,
     person_crop,
     triplets_figure,
+    triplets_sheet,
 )
 
 CONFIG = ModelConfig(
@@ -91,6 +93,32 @@ def test_triplets_where_there_are_any():
     )
 
 
+def test_a_sheet_of_triplets():
+    """A map that is 0.2 in one place and 0 elsewhere: that place is as strong as can be, others are grey."""
+    found = people_in(50, 70)
+    prediction = found.prediction
+    maps, states = torch.zeros_like(prediction.triplets), prediction.decoded.states.clone()
+    states[0] = 1
+    maps[0, 8, -1, 4:8, 4:8] = 0.2  # cells of 16
+    maps[0, 9, -1, 4:8, 4:8], states[0, 9] = 0.2, UNKNOWN
+    prediction = prediction._replace(triplets=maps, decoded=prediction.decoded._replace(states=states))
+    sheet = triplets_sheet(FoundPeople(found.image, BOXES, found.squares, "given", prediction), 0)
+    assert sheet.pixels.shape == (2 * 192, 7 * 192, 3) and sheet.columns == 7
+    assert sheet.peaks == pytest.approx([0.2 if part in (8, 9) else 0 for part in range(14)])
+    panels = sheet.pixels.reshape(2, 192, 7, 192, 3).swapaxes(1, 2)
+    strong, unread = panels[1, 1], panels[1, 2]  # parts 8 and 9
+    grey = panels[0, 0, 72, 72]
+    assert len(set(grey.tolist())) == 1
+    vermillion = np.array([213, 94, 0])
+    np.testing.assert_allclose(strong[72, 72], 0.9 * vermillion + 0.1 * grey, atol=1.5)
+    assert (
+        np.abs(unread[72, 72].astype(int) - grey).max() < np.abs(strong[72, 72].astype(int) - grey).max() / 2
+    )
+    np.testing.assert_array_equal(strong[150, 150], panels[0, 0, 150, 150])
+    without = FoundPeople(found.image, BOXES, found.squares, "given", prediction._replace(triplets=None))
+    assert triplets_sheet(without, 0) is None
+
+
 def hard_pose(number: int, *, in_3d: bool) -> HardPose:
     return HardPose(
         name=f"pose {number}", image=np.full((40, 40, 3), 9, np.uint8), joints_crop=torch.rand(18, 3) - 0.5,
@@ -109,4 +137,5 @@ def test_hard_poses_in_pairs():
     lines = [len(axes.lines) for axes in figure.axes[1::2]]
     assert lines == [2 * len(HEMLETS18.bones)] * 3 + [len(HEMLETS18.bones), 2 * len(HEMLETS18.bones)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
-    assert not hard_poses_figure([hard_pose(0, in_3d=False)], HEMLETS18).legends
+    flat = hard_poses_figure([hard_pose(0, in_3d=False)], HEMLETS18)
+    assert [text.get_text() for text in flat.legends[0].get_texts()] == ["left", "right", "centre"]

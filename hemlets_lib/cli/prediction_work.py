@@ -309,8 +309,9 @@ def _until_trouble(found: Iterator[Found], note: Callable[[str], None]) -> Itera
 def _frames_in_words(frames: Sequence[VideoFrame], origin: str, problem: str | None) -> str:
     step = f", one in {frames[1].number - frames[0].number}" if len(frames) > 1 else ""
     words = {
-        "given": "The same boxes were used in every frame.",
-        "detector": "People are numbered from left to right in each frame; nobody is followed over time.",
+        "given": "The same boxes were used in every frame; nobody is followed from frame to frame.",
+        "detector": "People are numbered from left to right in each frame; nobody is followed from frame to "
+        "frame, so a number may change its person.",
         "whole picture": "No box was given: the whole picture was taken for one person.",
     }[origin]
     return f"{len(frames)} frames{step}. {words}" + (f" It ends early: {problem}" if problem else "")
