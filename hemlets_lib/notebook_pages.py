@@ -37,7 +37,7 @@ main .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
 /* Tables scroll within their cell; those as wide as Table 1, with its 15 actions, are set smaller. */
 main .jp-RenderedHTMLCommon table { display: block; width: max-content; max-width: 100%; overflow-x: auto; }
 main .jp-OutputArea-output td:first-child { white-space: nowrap; }
-main table:has(th:nth-child(12)) :is(th, td) { padding: 0.35em 0.25em; font-size: 11.5px; }
+main table:has(th:nth-child(12)) :is(th, td) { padding: 0.35em 0.2em; font-size: 11px; }
 </style>
 {%- endblock -%}
 {%- block data_png scoped -%}

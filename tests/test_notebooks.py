@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -266,6 +267,28 @@ def test_what_cannot_be_started(tmp_path, options, message):
     with pytest.raises(NotebookUsageError, match=message):
         run_notebooks(**options, notebooks_dir=tmp_path / "notebooks", runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+# nbconvert makes a heading of any line that begins with '#', also of "#2" where a line of prose was broken.
+_STRAY_HEADING = re.compile(r"^ {0,3}#+[^# \n].*", re.MULTILINE)
+_FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_COMMITTED = sorted((Path(__file__).parents[1] / "notebooks").rglob("[0-9]*.ipynb"))
+
+
+def stray_headings(markdown: str) -> list[str]:
+    return _STRAY_HEADING.findall(_FENCED.sub("", markdown))
+
+
+def test_stray_headings_by_hand():
+    source = "# 06 · Title\n\n*Protocol\n#2* is told\n\n```sh\n#!/bin/sh\n#x\n```\n ##also\nno #3, no `#4`\n#"
+    assert stray_headings(source) == ["#2* is told", " ##also"]
+
+
+@pytest.mark.parametrize("path", _COMMITTED, ids=lambda path: path.stem)
+def test_no_line_of_prose_becomes_a_heading(path):
+    cells = nbformat.read(path, as_version=4).cells
+    found = [line for cell in cells if cell.cell_type == "markdown" for line in stray_headings(cell.source)]
+    assert found == []
 
 
 def test_missing_notebooks_and_damaged_notebooks(tmp_path):
