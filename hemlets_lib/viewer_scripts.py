@@ -59,12 +59,13 @@ function draw(viewer) {
     delete oldest.dataset.drawn;  // its picture from the side is back
   }
   const figure = JSON.parse(document.getElementById(viewer.dataset.figure).textContent);
-  const css = getComputedStyle(document.documentElement), ink = css.getPropertyValue("--ink").trim();
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
   Object.assign(figure.layout, {width: undefined, height: undefined, autosize: true,
     paper_bgcolor: "rgba(0,0,0,0)", font: {color: ink}});
   for (const axis of ["xaxis", "yaxis", "zaxis"]) Object.assign(figure.layout.scene[axis],
-    {gridcolor: "rgba(136,136,136,.45)", zerolinecolor: "rgba(136,136,136,.45)", color: ink});
-  if (matchMedia("(prefers-color-scheme: dark)").matches) for (const trace of figure.data)
+    {gridcolor: dark ? "#4d555f" : "#cccccc", zerolinecolor: dark ? "#4d555f" : "#cccccc", color: ink});
+  if (dark) for (const trace of figure.data)
     if (["#555555", "#222222"].includes(trace.line.color))  // too dark to be seen
       trace.line.color = trace.marker.color = ink;
   // Without the button that would send the drawing to plotly's servers.

@@ -63,11 +63,24 @@ POSE_STYLES = (
 )
 
 
+_LEAST_REACH_MM = 1.0  # of all joints in one place
+_DEEPEST = 0.5  # a pose deeper than it is wide and high is shown smaller, by this share
+
+
 def _extent(poses: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, float]:
     points = np.concatenate([pose[shown] for pose in poses.values()])
     points = points[np.isfinite(points).all(-1)]
     low, high = points.min(0), points.max(0)
     return (low + high) / 2, float((high - low).max()) / 2 * 1.08
+
+
+def _box(poses: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of what plotly shows, and how far that reaches: as far up as to the right."""
+    points = np.concatenate([pose[shown] for pose in poses.values()])
+    points = points[np.isfinite(points).all(-1)]
+    half = (points.max(0) - points.min(0)) / 2 * 1.08
+    across = max(half[0], half[2], _LEAST_REACH_MM)
+    return (points.max(0) + points.min(0)) / 2, np.array([across, max(half[1], across / 3), across])
 
 
 def _plot_space(poses: Mapping[str, Numbers]) -> dict[str, np.ndarray]:
@@ -236,7 +249,7 @@ def pose_plot(
     import plotly.graph_objects as go
 
     shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
-    centre, reach = _extent(placed, shown)
+    centre, reach = _box(placed, shown)
     traces = []
     for (name, pose), (colour, _, dash) in zip(placed.items(), POSE_STYLES, strict=False):
         sides = SIDE_COLOURS if len(placed) == 1 else {"": colour}
@@ -271,7 +284,7 @@ def motion_plot(frames_mm: Mapping[str, Numbers], skeleton: Skeleton) -> PlotlyF
         raise ValueError(f"`frames_mm` must hold a pose in one frame at least, got {len(frames_mm)} frames.")
     first = next(iter(there.values()))
     figure = pose_plot({"": first}, skeleton)
-    figure.update_layout(_space_layout(*_extent(_plot_space(there), np.ones(skeleton.num_joints, bool))))
+    figure.update_layout(_space_layout(*_box(_plot_space(there), np.ones(skeleton.num_joints, bool))))
     paths = [_pen_path(skeleton, np.ones(skeleton.num_joints, bool), side) for side in SIDE_COLOURS]
     placed = {frame: pose.round(1) for frame, pose in _plot_space(frames_mm).items()}  # for smaller pages
     figure.frames = [
@@ -301,17 +314,20 @@ def _along(path: list[int | None], pose: np.ndarray) -> dict[str, list[float | N
     }
 
 
-def _space_layout(centre: np.ndarray, reach: float) -> dict[str, Any]:
+def _space_layout(centre: np.ndarray, reach: np.ndarray) -> dict[str, Any]:
     axis: dict[str, Any] = {"gridcolor": "#cccccc", "zerolinecolor": "#cccccc", "nticks": 5}
     axis |= {"showbackground": False, "showspikes": False}
     titles = ("right (mm)", "away (mm)", "up (mm)")
     scene = {
-        f"{letter}axis": {**axis, "range": [middle - reach, middle + reach], "title": {"text": title}}
-        for letter, middle, title in zip("xyz", centre.tolist(), titles, strict=True)
+        f"{letter}axis": {**axis, "range": [middle - half, middle + half], "title": {"text": title}}
+        for letter, middle, half, title in zip("xyz", centre.tolist(), reach.tolist(), titles, strict=True)
     }
-    view = {"eye": {"x": 0.32, "y": -1.5, "z": 0.28}, "center": {"x": 0, "y": 0, "z": -0.05}}
+    lengths = reach / max(reach[0], _DEEPEST * reach[1])
+    ratio = dict(zip("xyz", lengths.tolist(), strict=True))
+    view: dict[str, Any] = {"eye": {"x": 0.2, "y": -0.95, "z": 0.19}, "center": {"x": 0, "y": 0, "z": -0.05}}
+    view["projection"] = {"type": "orthographic"}  # a deep pose does not come too near
     return {
-        "scene": {**scene, "aspectmode": "cube", "camera": view},
+        "scene": {**scene, "aspectmode": "manual", "aspectratio": ratio, "camera": view},
         "width": 860, "height": 460, "margin": {"l": 0, "r": 0, "t": 30, "b": 0}, "template": "plotly_white",
         "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
     }  # fmt: skip

@@ -104,6 +104,20 @@ def test_motion_has_a_frame_for_each_pose_in_one_space(pose):
     assert high - low == pytest.approx(plot.layout.scene.zaxis.range[1] - plot.layout.scene.zaxis.range[0])
 
 
+def test_the_space_is_no_larger_than_the_pose():
+    """1.8 m high, 0.6 m wide and 3.6 m deep: a millimetre is equally long along all axes; little is empty."""
+    pose = torch.zeros(18, 3)
+    pose[1], pose[2] = torch.tensor([0.0, 0.0, 3600.0]), torch.tensor([600.0, -1800.0, 0.0])
+    scene = pose_plot({"": pose}, HEMLETS18).layout.scene
+    lengths = np.array([np.ptp(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)])
+    assert lengths == pytest.approx(1.08 * np.array([1800, 3600, 1800]))
+    ratio = scene.aspectratio
+    assert np.array([ratio.x, ratio.y, ratio.z]) / lengths == pytest.approx([ratio.z / lengths[2]] * 3)
+    assert scene.camera.projection.type == "orthographic"
+    level = pose_plot({"": pose * torch.tensor([1.0, 1.0, 0.0])}, HEMLETS18).layout.scene.yaxis.range
+    assert np.ptp(level) == pytest.approx(1.08 * 600)  # a flat pose keeps a third
+
+
 def test_the_script_is_plotlys():
     assert "plotly.js v" in plotly_script()[:200]
 
