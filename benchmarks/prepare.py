@@ -180,7 +180,7 @@ def main() -> None:
             f"loaded with {WORKERS} workers, batches of {row['batch_size']}: {row['images_per_s']:.0f} "
             f"images/s, {row['cpu_ms_per_image']} ms of one core each; the goal is {GOAL_IMAGES}"
         )
-    console.print(f"load of the machine when this began: {busy:.1f}")
+    console.print(f"load of the machine when this began: {busy:.1f}; timings by wall suffer above 0.5")
     if arguments.json:
         config = {
             "video": f"{SIDE_PX}x{SIDE_PX}, {FRAMES_PER_SECOND} fps, x264 preset medium, yuv420p",
