@@ -10,7 +10,7 @@ from downloads import human36m as made
 
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     ACTION_NUMBERS,
     ACTIONS,
     DEFAULT_STEPS,
@@ -26,8 +26,8 @@ from hemlets_lib.data.readers.human36m import (
     to_hemlets18,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_metadata import calibration, find_metadata, read_metadata
-from hemlets_lib.data.readers.human36m_videos import disagreement_px
+from hemlets_lib.data.readers.human36m.metadata import calibration, find_metadata, read_metadata
+from hemlets_lib.data.readers.human36m.videos import disagreement_px
 from hemlets_lib.geometry import Camera
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.skeleton import HEMLETS18

@@ -11,7 +11,7 @@ from downloads import human36m as made
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_fetch import Human36mFetch
+from hemlets_lib.data.readers.human36m.fetch import Human36mFetch
 from hemlets_lib.data.sample import UnreadableSample
 
 TAKE = "processed/S9/SittingDown-2"

@@ -13,7 +13,7 @@ from downloads.human36m_images import hemlets_arrays, shot, write_hemlets
 
 from hemlets_lib.data.readers import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_hemlets import Human36mHemlets
+from hemlets_lib.data.readers.human36m.hemlets import Human36mHemlets
 from hemlets_lib.geometry import apply_affine, crop_to_cam, crop_to_px
 from hemlets_lib.skeleton import HEMLETS18
 

@@ -25,7 +25,7 @@ from downloads.human36m_images import (
 from hemlets_lib.data.images import crop_image
 from hemlets_lib.data.readers import READERS, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_images import (
+from hemlets_lib.data.readers.human36m.images import (
     FolderName,
     check_listed,
     check_pictures,

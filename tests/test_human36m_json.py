@@ -11,8 +11,8 @@ from downloads.human36m_images import shot, write_posenet_json
 
 from hemlets_lib.data.readers import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_json import Human36mPosenetJson
-from hemlets_lib.data.readers.human36m_json_files import read_subject
+from hemlets_lib.data.readers.human36m.posenet_json import Human36mPosenetJson
+from hemlets_lib.data.readers.human36m.posenet_json_files import read_subject
 
 SHOTS = (
     shot("S9", 10, 2, "SittingDown 1", CAMERAS[0], (0, 5, 64)),

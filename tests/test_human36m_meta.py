@@ -15,9 +15,9 @@ from downloads.human36m_images import meta_text, shot, write_meta_mat, write_met
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m import DEFAULT_STEPS, pelvis_boxes
-from hemlets_lib.data.readers.human36m_meta import Human36mMetaMat, Human36mMetaText
-from hemlets_lib.data.readers.human36m_meta_text import count_poses, parse_meta_text
+from hemlets_lib.data.readers.human36m.facts import DEFAULT_STEPS, pelvis_boxes
+from hemlets_lib.data.readers.human36m.meta import Human36mMetaMat, Human36mMetaText
+from hemlets_lib.data.readers.human36m.meta_text import count_poses, parse_meta_text
 from hemlets_lib.data.sample import UnreadableSample
 
 ONE = shot("S9", 10, 2, "SittingDown 1", CAMERAS[0], range(12))

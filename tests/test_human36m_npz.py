@@ -13,8 +13,8 @@ from downloads.human36m_images import mmpose_cameras, shot, spin_arrays, write_m
 
 from hemlets_lib.data.readers import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_lists import boxes_px, known_joints
-from hemlets_lib.data.readers.human36m_npz import Human36mMmpose, Human36mSpin
+from hemlets_lib.data.readers.human36m.lists import boxes_px, known_joints
+from hemlets_lib.data.readers.human36m.npz import Human36mMmpose, Human36mSpin
 from hemlets_lib.data.readers.joint_orders import SPIN24
 from hemlets_lib.data.sample import UnreadableSample
 from hemlets_lib.skeleton import HEMLETS18

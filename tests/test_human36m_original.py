@@ -11,8 +11,8 @@ from downloads import human36m as made
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_files import read_box_px, read_joints
-from hemlets_lib.data.readers.human36m_original import Human36mOriginal
+from hemlets_lib.data.readers.human36m.files import read_box_px, read_joints
+from hemlets_lib.data.readers.human36m.original import Human36mOriginal
 from hemlets_lib.data.sample import UnreadableSample
 from hemlets_lib.geometry import apply_affine, crop_to_px, invert_affine
 from hemlets_lib.skeleton import HEMLETS18

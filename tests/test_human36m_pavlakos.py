@@ -10,7 +10,7 @@ from downloads.human36m_images import shot, write_pavlakos
 
 from hemlets_lib.data.readers import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_pavlakos import Human36mPavlakos
+from hemlets_lib.data.readers.human36m.pavlakos import Human36mPavlakos
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN
 

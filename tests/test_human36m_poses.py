@@ -12,8 +12,8 @@ from downloads import human36m as made
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m_cameras import read_cameras
-from hemlets_lib.data.readers.human36m_poses import Human36mMartinez, Human36mVideopose
+from hemlets_lib.data.readers.human36m.cameras import read_cameras
+from hemlets_lib.data.readers.human36m.poses import Human36mMartinez, Human36mVideopose
 
 WRITERS = {Human36mVideopose: made.write_videopose, Human36mMartinez: made.write_martinez}
 BOTH = pytest.mark.parametrize("reader", WRITERS, ids=lambda reader: reader.form)

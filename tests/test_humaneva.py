@@ -9,10 +9,10 @@ from downloads import humaneva as written
 from downloads import write_video
 from scipy.io import savemat
 
-from hemlets_lib.data.readers import humaneva_files as files
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.humaneva import HumanEvaMat, HumanEvaNpz
+from hemlets_lib.data.readers.humaneva import files
+from hemlets_lib.data.readers.humaneva.reader import HumanEvaMat, HumanEvaNpz
 from hemlets_lib.data.sample import UnreadableSample
 from hemlets_lib.geometry import Camera
 from hemlets_lib.protocols import PROTOCOLS

@@ -12,11 +12,11 @@ from downloads import picture, write_picture, write_video
 from scipy.io import savemat
 
 from hemlets_lib.data.images import read_image
-from hemlets_lib.data.readers import mpi_inf_3dhp_facts as facts
-from hemlets_lib.data.readers import mpi_inf_3dhp_train as train
 from hemlets_lib.data.readers.contract import Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.mpi_inf_3dhp import MpiInf3dhp
+from hemlets_lib.data.readers.mpi_inf_3dhp import facts
+from hemlets_lib.data.readers.mpi_inf_3dhp import train_part as train
+from hemlets_lib.data.readers.mpi_inf_3dhp.reader import MpiInf3dhp
 from hemlets_lib.data.readers.recordings import mat5_missing_bytes, missing_bytes, video_problem
 from hemlets_lib.data.sample import UnreadableSample
 from hemlets_lib.geometry import Camera
@@ -207,7 +207,9 @@ def test_splits_are_what_is_there(download, tmp_path):
     reader = MpiInf3dhp(only_train.parent)
     assert reader.splits == ("train", "train_universal") and reader.recognises(only_train.parent)
     assert "S6/Seq1/0" in read(only_train.parent, "train")[0]
-    assert [f for f in reader.check() if f.note == "no test part"] and problems(only_train.parent) == []
+    assert [f for f in reader.check() if f.absent and f.path == "the test part"] and problems(
+        only_train.parent
+    ) == []
     with pytest.raises(ValueError, match=r"must be one of train, train_universal, got 'test'"):
         next(iter(reader.takes("test")))
 
@@ -263,7 +265,7 @@ def test_absent_subjects_and_videos_are_told(copied):
         *((f"S{n}", "not in this download", 0) for n in (7, 8)),
     ]
     assert problems(copied) == ["S6/Seq2/imageSequence/video_6.avi: missing"]
-    notes = [found.path for found in MpiInf3dhp(copied).check() if found.note == "not in this download"]
+    notes = [found.path for found in MpiInf3dhp(copied).check() if found.absent]
     assert notes == ["S1, S2, S3, S4, S5, S7, S8"]
 
 

@@ -14,7 +14,7 @@ import torch
 from downloads import mpi_inf_3dhp as written
 
 from hemlets_lib.data.readers.contract import Take
-from hemlets_lib.data.readers.mpi_inf_3dhp import MpiInf3dhp
+from hemlets_lib.data.readers.mpi_inf_3dhp.reader import MpiInf3dhp
 from hemlets_lib.geometry import crop_to_cam
 from hemlets_lib.protocols import PROTOCOLS, Protocol, Row
 from hemlets_lib.scores import MEAN_OF_COLUMNS, Poses, score_poses

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5
-from hemlets_lib.data.readers.human36m import CAMERA_NAMES, SPLITS
+from hemlets_lib.data.readers.human36m.facts import CAMERA_NAMES, SPLITS
 from hemlets_lib.geometry import Camera
 
 __all__ = ["read_cameras"]

@@ -20,18 +20,18 @@ import torch
 from jaxtyping import Float, Shaped
 
 from hemlets_lib.data.cameras import h36m_camera
-from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take, empty_joints
+from hemlets_lib.data.readers.contract import Finding, Skipped, Take, empty_joints
 from hemlets_lib.data.readers.files import DownloadError, read_plain_pickle
-from hemlets_lib.data.readers.human36m import CAMERA_NAMES, DEFAULT_STEPS, SPLITS, to_hemlets18
-from hemlets_lib.data.readers.human36m_images import LISTED_STEPS, Listed, check_rotation, flat_numbers
-from hemlets_lib.data.readers.human36m_lists import MM_PER_M, PictureLists, known_joints
-from hemlets_lib.data.readers.human36m_videos import DISAGREE, REPROJECTION_PX, disagreement_px
+from hemlets_lib.data.readers.human36m.facts import CAMERA_NAMES, DEFAULT_STEPS, SPLITS, to_hemlets18
+from hemlets_lib.data.readers.human36m.images import LISTED_STEPS, Listed, check_rotation, flat_numbers
+from hemlets_lib.data.readers.human36m.lists import MM_PER_M, PictureLists, known_joints
+from hemlets_lib.data.readers.human36m.videos import DISAGREE, REPROJECTION_PX, disagreement_px
 from hemlets_lib.data.readers.joint_orders import SPIN24
 from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import H36M17, HEMLETS18
 
-__all__ = ["READERS", "Human36mMmpose", "Human36mSpin"]
+__all__ = ["Human36mMmpose", "Human36mSpin"]
 
 _CAMERAS_NAME = "cameras.pkl"
 _RATE = re.compile(r"fps([0-9]+)")
@@ -200,6 +200,3 @@ def _camera(cameras: Any, subject: str, name: str, path: Path) -> Camera:
         rotation=rotation,
         position_mm=numbers["T"] * MM_PER_M,
     )
-
-
-READERS: tuple[type[Reader], ...] = (Human36mMmpose, Human36mSpin)

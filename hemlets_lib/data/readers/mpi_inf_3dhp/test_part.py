@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from hemlets_lib.data.readers.contract import Finding, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5
-from hemlets_lib.data.readers.mpi_inf_3dhp_facts import (
+from hemlets_lib.data.readers.mpi_inf_3dhp.facts import (
     ACTIVITIES,
     DATASET,
     PUBLISHED_CAMERAS,

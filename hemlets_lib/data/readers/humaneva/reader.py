@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from hemlets_lib.data.readers.contract import Reader, Skipped
+from hemlets_lib.data.readers.contract import Skipped
 from hemlets_lib.data.readers.files import DownloadError, as_array, read_mat, read_npz
-from hemlets_lib.data.readers.humaneva_base import HumanEva, Motion
-from hemlets_lib.data.readers.humaneva_files import ACTIONS, CAMERA_NAMES, RANGES
+from hemlets_lib.data.readers.humaneva.base import HumanEva, Motion
+from hemlets_lib.data.readers.humaneva.files import ACTIONS, CAMERA_NAMES, RANGES
 from hemlets_lib.data.readers.joint_orders import HUMANEVA15
 
-__all__ = ["READERS", "HumanEvaMat", "HumanEvaNpz"]
+__all__ = ["HumanEvaMat", "HumanEvaNpz"]
 
 _JOINTS = HUMANEVA15.num_joints
 _MM_PER_METRE = 1000.0
@@ -178,6 +178,3 @@ def _length_of_gap(value: Any, *, where: str) -> int:
     if not isinstance(value, list | tuple) or not value or not isinstance(value[0], np.ndarray):
         raise DownloadError(f"{where}: expected detections of each camera, got {type(value).__name__}.")
     return len(value[0])
-
-
-READERS: tuple[type[Reader], ...] = (HumanEvaMat, HumanEvaNpz)

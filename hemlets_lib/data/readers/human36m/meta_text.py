@@ -23,8 +23,8 @@ import torch
 from jaxtyping import Float
 
 from hemlets_lib.data.readers.files import DownloadError, as_array
-from hemlets_lib.data.readers.human36m import JOINT_NAMES_32
-from hemlets_lib.data.readers.human36m_images import check_rotation
+from hemlets_lib.data.readers.human36m.facts import JOINT_NAMES_32
+from hemlets_lib.data.readers.human36m.images import check_rotation
 from hemlets_lib.geometry import Camera
 
 __all__ = ["count_poses", "parse_meta_text"]

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     ACTION_NUMBERS,
     CAMERA_NAMES,
     DATASET,
@@ -29,13 +29,13 @@ from hemlets_lib.data.readers.human36m import (
     to_hemlets18,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_metadata import Metadata, calibration, find_metadata, read_metadata
-from hemlets_lib.data.readers.human36m_videos import DISAGREE, REPROJECTION_PX, disagreement_px
+from hemlets_lib.data.readers.human36m.metadata import Metadata, calibration, find_metadata, read_metadata
+from hemlets_lib.data.readers.human36m.videos import DISAGREE, REPROJECTION_PX, disagreement_px
 from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.geometry import Camera
 
-__all__ = ["READERS", "Human36mFetch"]
+__all__ = ["Human36mFetch"]
 
 _ANNOTATIONS = "annot.h5"
 _SUBACTIONS = (1, 2)
@@ -270,6 +270,3 @@ def _read_rows(path: Path, who: str, name: TakeName) -> _Rows:
     return _Rows(
         frames.astype(np.int64), found["camera"].astype(np.int64), found["pose/2d"], found["pose/3d"]
     )
-
-
-READERS = (Human36mFetch,)

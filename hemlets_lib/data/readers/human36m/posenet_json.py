@@ -22,7 +22,7 @@ import torch
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, inside, read_json
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     CAMERA_NAMES,
     DATASET,
     DEFAULT_STEPS,
@@ -32,7 +32,7 @@ from hemlets_lib.data.readers.human36m import (
     to_hemlets18,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_images import (
+from hemlets_lib.data.readers.human36m.images import (
     LISTED_TWICE,
     OUT_OF_SIGHT,
     check_pictures,
@@ -40,7 +40,7 @@ from hemlets_lib.data.readers.human36m_images import (
     parse_folder,
     sees,
 )
-from hemlets_lib.data.readers.human36m_json_files import (
+from hemlets_lib.data.readers.human36m.posenet_json_files import (
     KINDS,
     Frame,
     SubjectFiles,
@@ -53,7 +53,7 @@ from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.geometry import Camera
 
-__all__ = ["READERS", "Human36mPosenetJson"]
+__all__ = ["Human36mPosenetJson"]
 
 _PICTURES = "images"
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -221,6 +221,3 @@ def _whole(path: Path) -> str:
     if not closed or content.lstrip(_BLANK)[:1] != b"{" or content.rstrip(_BLANK)[-1:] != b"}":
         return "expected a JSON object, got a file that is cut short or of another kind"
     return ""
-
-
-READERS: tuple[type[Reader], ...] = (Human36mPosenetJson,)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from hemlets_lib.data.readers.contract import Finding, Skipped, Take
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     DATASET,
     SHIFTED_TAKES,
     TakeName,

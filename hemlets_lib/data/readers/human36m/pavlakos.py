@@ -24,8 +24,8 @@ import numpy as np
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5
-from hemlets_lib.data.readers.human36m import DATASET, FRAMES_PER_SECOND, SPLITS, to_hemlets18
-from hemlets_lib.data.readers.human36m_images import (
+from hemlets_lib.data.readers.human36m.facts import DATASET, FRAMES_PER_SECOND, SPLITS, to_hemlets18
+from hemlets_lib.data.readers.human36m.images import (
     LISTED_STEPS,
     Listed,
     check_listed,
@@ -33,13 +33,13 @@ from hemlets_lib.data.readers.human36m_images import (
     picture_paths,
     refuse_outside,
 )
-from hemlets_lib.data.readers.human36m_lists import boxes_px
-from hemlets_lib.data.readers.human36m_videos import DISAGREE, disagreement_px
+from hemlets_lib.data.readers.human36m.lists import boxes_px
+from hemlets_lib.data.readers.human36m.videos import DISAGREE, disagreement_px
 from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.skeleton import H36M17
 
-__all__ = ["READERS", "Human36mPavlakos"]
+__all__ = ["Human36mPavlakos"]
 
 _FILES: Mapping[str, str] = MappingProxyType({"train": "train", "test": "valid"})  # split → name of its files
 _JOINTS = H36M17.num_joints
@@ -165,6 +165,3 @@ images/S5_Eating_1.55011271_000321.jpg …"""
             yield Finding(where, note=f"{len(names)} pictures, {known}")
             listed += names
         yield from check_listed(self.root, self.root / "images", listed)
-
-
-READERS: tuple[type[Reader], ...] = (Human36mPavlakos,)

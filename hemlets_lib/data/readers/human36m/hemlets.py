@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5, read_json
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     CAMERA_NAMES,
     DATASET,
     FRAMES_PER_SECOND,
@@ -40,13 +40,13 @@ from hemlets_lib.data.readers.human36m import (
     to_hemlets18,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_videos import DISAGREE
+from hemlets_lib.data.readers.human36m.videos import DISAGREE
 from hemlets_lib.data.readers.pictures import H5Pictures
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.geometry import apply_affine, invert_affine
 from hemlets_lib.skeleton import H36M17, HEMLETS18
 
-__all__ = ["CROP_PX", "READERS", "Human36mHemlets"]
+__all__ = ["CROP_PX", "Human36mHemlets"]
 
 CROP_PX = 256
 DEPTH_LEVELS, DEPTH_SPAN_MM = 255.0, 2000.0  # how `joints` stores depth
@@ -240,6 +240,3 @@ def _affines(trans: Float[np.ndarray, "F 3"], *, where: str) -> Float[np.ndarray
     if not (affines.isfinite().all() and (scale > 0).all()):
         raise DownloadError(f"{where}: expected finite numbers and a positive scale in `trans`, got others.")
     return affines.numpy()
-
-
-READERS: tuple[type[Reader], ...] = (Human36mHemlets,)

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.mpi_inf_3dhp_facts import DATASET
-from hemlets_lib.data.readers.mpi_inf_3dhp_test import check_test, evaluated_takes, find_test
-from hemlets_lib.data.readers.mpi_inf_3dhp_train import check_train, find_train, train_takes
+from hemlets_lib.data.readers.mpi_inf_3dhp.facts import DATASET
+from hemlets_lib.data.readers.mpi_inf_3dhp.test_part import check_test, evaluated_takes, find_test
+from hemlets_lib.data.readers.mpi_inf_3dhp.train_part import check_train, find_train, train_takes
 
-__all__ = ["READERS", "MpiInf3dhp"]
+__all__ = ["MpiInf3dhp"]
 
 # Which part of the download a split is, and whether its poses have the universal size. The official metric
 # compares with the universal one, so `test` has it; training with other data sets needs true millimetres.
@@ -89,6 +89,3 @@ class MpiInf3dhp(Reader):
             raise DownloadError(f"{self.root}: expected the {part} part of {self.dataset}, found none.")
         read = train_takes if part == "train" else evaluated_takes
         yield from read(folder, form=self.form, step=step, universal=universal)
-
-
-READERS: tuple[type[Reader], ...] = (MpiInf3dhp,)

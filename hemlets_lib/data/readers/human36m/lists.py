@@ -24,8 +24,8 @@ from jaxtyping import Float, Shaped
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, check_shape, read_npz
-from hemlets_lib.data.readers.human36m import DATASET, FRAMES_PER_SECOND, SPLITS
-from hemlets_lib.data.readers.human36m_images import (
+from hemlets_lib.data.readers.human36m.facts import DATASET, FRAMES_PER_SECOND, SPLITS
+from hemlets_lib.data.readers.human36m.images import (
     Listed,
     check_listed,
     listed_takes,

@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Finding, Skipped
 from hemlets_lib.data.readers.files import DownloadError, as_array, inside
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     ACTION_NUMBERS,
     ACTIONS,
     CAMERA_NAMES,
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 # Forms that hold every 5th frame already: all of them for testing, as Pavlakos et al. 2017 and the methods
-# after it score them, every other one for training, as in `human36m.DEFAULT_STEPS`. A step selects frames
+# after it score them, every other one for training, as in `facts.DEFAULT_STEPS`. A step selects frames
 # whose number it divides, so that every form gives the same frames for the same step.
 LISTED_STEPS: Mapping[str, int] = MappingProxyType({"train": 10, "test": 5})
 

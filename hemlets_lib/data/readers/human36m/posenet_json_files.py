@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hemlets_lib.data.readers.files import DownloadError, as_array, read_json
-from hemlets_lib.data.readers.human36m import CAMERA_NAMES
-from hemlets_lib.data.readers.human36m_images import flat_numbers, with_published_lens
+from hemlets_lib.data.readers.human36m.facts import CAMERA_NAMES
+from hemlets_lib.data.readers.human36m.images import flat_numbers, with_published_lens
 from hemlets_lib.geometry import Camera
 
 __all__ = ["KINDS", "Frame", "SubjectFiles", "camera_numbers", "read_camera", "read_poses", "read_subject"]

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 
 from hemlets_lib.data.readers.cdf import cdf_shape, read_cdf
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5
-from hemlets_lib.data.readers.human36m import ACTION_NUMBERS, JOINT_NAMES_32, TakeName, parse_take
-from hemlets_lib.data.readers.human36m_videos import TakeKey, find_files
+from hemlets_lib.data.readers.human36m.facts import ACTION_NUMBERS, JOINT_NAMES_32, TakeName, parse_take
+from hemlets_lib.data.readers.human36m.videos import TakeKey, find_files
 from hemlets_lib.geometry import Camera
 
 __all__ = [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     ACTION_NUMBERS,
     CAMERA_NAMES,
     DATASET,
@@ -26,7 +26,7 @@ from hemlets_lib.data.readers.human36m import (
     parse_take,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_files import (
+from hemlets_lib.data.readers.human36m.files import (
     CAMERA_POSES,
     COORDINATES,
     SubjectFiles,
@@ -34,14 +34,14 @@ from hemlets_lib.data.readers.human36m_files import (
     read_box_px,
     read_joints,
 )
-from hemlets_lib.data.readers.human36m_metadata import (
+from hemlets_lib.data.readers.human36m.metadata import (
     METADATA_NAME,
     Metadata,
     calibration,
     find_metadata,
     read_metadata,
 )
-from hemlets_lib.data.readers.human36m_videos import (
+from hemlets_lib.data.readers.human36m.videos import (
     DISAGREE,
     REPROJECTION_PX,
     TakeKey,
@@ -53,7 +53,7 @@ from hemlets_lib.data.readers.human36m_videos import (
 )
 from hemlets_lib.geometry import Camera
 
-__all__ = ["READERS", "Human36mOriginal"]
+__all__ = ["Human36mOriginal"]
 
 _TAKES_OF_SUBJECT = 2 * len(ACTION_NUMBERS)  # prepare_data_h36m.py of VideoPose3D expects 30 files
 _NO_POSES = "its poses are missing"
@@ -266,6 +266,3 @@ or h36m-fetch's extracted/S1/Poses_D3_Positions_mono/â€¦, extracted/S1/Videos/â€
 
     def _where(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
-
-
-READERS = (Human36mOriginal,)

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError
-from hemlets_lib.data.readers.humaneva_files import (
+from hemlets_lib.data.readers.humaneva.files import (
     ACTIONS,
     CAMERA_NAMES,
     FIRST_FRAMES,

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from hemlets_lib.data.cameras import h36m_camera
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, h5_array, open_h5, read_npz
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.cameras import read_cameras
+from hemlets_lib.data.readers.human36m.facts import (
     ACTION_NUMBERS,
     CAMERA_NAMES,
     DATASET,
@@ -30,8 +31,7 @@ from hemlets_lib.data.readers.human36m import (
     parse_take,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_cameras import read_cameras
-from hemlets_lib.data.readers.human36m_videos import (
+from hemlets_lib.data.readers.human36m.videos import (
     TakeKey,
     check_videos,
     find_files,
@@ -42,7 +42,7 @@ from hemlets_lib.data.readers.human36m_videos import (
 from hemlets_lib.geometry import Camera
 from hemlets_lib.skeleton import H36M17
 
-__all__ = ["READERS", "Human36mMartinez", "Human36mVideopose"]
+__all__ = ["Human36mMartinez", "Human36mVideopose"]
 
 _MM_PER_M = 1000.0
 _JOINTS = len(JOINT_NAMES_32)
@@ -300,6 +300,3 @@ def _dictionary(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DownloadError(f"{path}: expected a dictionary in `{name}`, got {type(content).__name__}.")
     return content
-
-
-READERS = (Human36mVideopose, Human36mMartinez)

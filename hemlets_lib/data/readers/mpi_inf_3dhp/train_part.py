@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from hemlets_lib.data.readers.contract import Finding, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, read_mat
 from hemlets_lib.data.readers.joint_orders import MPI_INF_3DHP28
-from hemlets_lib.data.readers.mpi_inf_3dhp_facts import (
+from hemlets_lib.data.readers.mpi_inf_3dhp.facts import (
     DATASET,
     SEQUENCE_FRAMES,
     SEQUENCES,

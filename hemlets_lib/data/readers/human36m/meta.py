@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from hemlets_lib.data.readers.contract import Finding, Reader, Skipped, Take
 from hemlets_lib.data.readers.files import DownloadError, as_array, check_shape, read_mat
-from hemlets_lib.data.readers.human36m import (
+from hemlets_lib.data.readers.human36m.facts import (
     DATASET,
     DEFAULT_STEPS,
     FRAMES_PER_SECOND,
@@ -31,7 +31,7 @@ from hemlets_lib.data.readers.human36m import (
     to_hemlets18,
     why_corrupt,
 )
-from hemlets_lib.data.readers.human36m_images import (
+from hemlets_lib.data.readers.human36m.images import (
     OUT_OF_SIGHT,
     FolderName,
     check_pictures,
@@ -41,12 +41,12 @@ from hemlets_lib.data.readers.human36m_images import (
     sees,
     with_published_lens,
 )
-from hemlets_lib.data.readers.human36m_meta_text import count_poses, parse_meta_text
+from hemlets_lib.data.readers.human36m.meta_text import count_poses, parse_meta_text
 from hemlets_lib.data.readers.pictures import ImageFiles
 from hemlets_lib.data.sample import Meta
 from hemlets_lib.geometry import Camera
 
-__all__ = ["READERS", "Human36mMetaMat", "Human36mMetaText"]
+__all__ = ["Human36mMetaMat", "Human36mMetaText"]
 
 _MAT_NAMES = ("pose3d_world", "R", "T", "f", "c")
 _LONGEST_TAKE = 100_000  # frames, half an hour; a file that claims more is damaged
@@ -254,6 +254,3 @@ images/s_01_act_02_subact_01_ca_01/s_01_act_02_subact_01_ca_01_000001.jpg …"""
 
     def _count(self, path: Path) -> int:
         return count_poses(path)
-
-
-READERS: tuple[type[Reader], ...] = (Human36mMetaMat, Human36mMetaText)

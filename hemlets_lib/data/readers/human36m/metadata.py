@@ -20,7 +20,7 @@ import numpy as np
 
 from hemlets_lib.data.cameras import CAMERA_NAMES, calibrated_camera, h36m_camera
 from hemlets_lib.data.readers.files import DownloadError, as_array
-from hemlets_lib.data.readers.human36m import ACTIONS, parse_take
+from hemlets_lib.data.readers.human36m.facts import ACTIONS, parse_take
 from hemlets_lib.geometry import Camera
 
 __all__ = ["METADATA_NAME", "Metadata", "calibration", "find_metadata", "read_metadata"]
