@@ -64,6 +64,8 @@ POSE_STYLES = (
 
 
 _LEAST_REACH_MM = 1.0  # of all joints in one place
+_GRID_CELLS = 4  # along an axis of a static picture, at most
+_SIZE = 1.55  # of the space in plotly's units: its labels just fit around it
 _DEEPEST = 0.5  # a pose deeper than it is wide and high is shown smaller, by this share
 
 
@@ -104,6 +106,7 @@ def draw_pose_3d(
     valid: Numbers | None = None,
     elevation: float = 0,
     azimuth: float = -90,
+    scale_note: bool = True,
 ) -> None:
     """Poses on matplotlib's 3D axes, without perspective; -90° of azimuth is the camera's own view.
 
@@ -113,6 +116,7 @@ def draw_pose_3d(
         skeleton: Supplies bones. A single pose is coloured by side, several each in their own colour.
         valid: Joints to draw.
         elevation, azimuth: Where to look from, degrees.
+        scale_note: Say below how far the grid's lines are apart.
     """
     shown, placed = _shown(poses, skeleton, valid), _plot_space(poses)
     centre, reach = _extent(placed, shown)
@@ -125,7 +129,13 @@ def draw_pose_3d(
     axes.set_box_aspect((1, 1, 1), zoom=1.25)
     axes.view_init(elevation, azimuth)
     axes.set_proj_type("ortho")
-    axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
+    low, high = axes.get_zlim()
+    step_mm = np.diff(mpl.ticker.MaxNLocator(_GRID_CELLS).tick_values(low, high))[0]
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_major_locator(mpl.ticker.MultipleLocator(step_mm))
+        axis.set_major_formatter(mpl.ticker.NullFormatter())
+    if scale_note:
+        axes.text2D(0.5, -0.01, f"grid: {step_mm:.0f} mm", transform=axes.transAxes, ha="center", fontsize=7)
 
 
 def pose_3d_figure(
@@ -159,7 +169,7 @@ def side_view_png(poses: Mapping[str, Numbers], skeleton: Skeleton, *, valid: Nu
     """
     figure = Figure(figsize=(4, 4))
     axes = figure.add_axes((0, 0, 1, 1), projection="3d")
-    draw_pose_3d(axes, poses, skeleton, valid=valid, azimuth=0)
+    draw_pose_3d(axes, poses, skeleton, valid=valid, azimuth=0, scale_note=False)
     axes.set_axis_off()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, transparent=True, metadata={"Software": None})
@@ -322,9 +332,9 @@ def _space_layout(centre: np.ndarray, reach: np.ndarray) -> dict[str, Any]:
         f"{letter}axis": {**axis, "range": [middle - half, middle + half], "title": {"text": title}}
         for letter, middle, half, title in zip("xyz", centre.tolist(), reach.tolist(), titles, strict=True)
     }
-    lengths = reach / max(reach[0], _DEEPEST * reach[1])
+    lengths = _SIZE * reach / max(reach[0], _DEEPEST * reach[1])
     ratio = dict(zip("xyz", lengths.tolist(), strict=True))
-    view: dict[str, Any] = {"eye": {"x": 0.2, "y": -0.95, "z": 0.19}, "center": {"x": 0, "y": 0, "z": -0.05}}
+    view: dict[str, Any] = {"eye": {"x": 0.45, "y": -2.1, "z": 0.42}, "center": {"x": 0, "y": 0, "z": -0.05}}
     view["projection"] = {"type": "orthographic"}  # a deep pose does not come too near
     return {
         "scene": {**scene, "aspectmode": "manual", "aspectratio": ratio, "camera": view},

@@ -30,6 +30,10 @@ def test_the_static_picture_shows_every_bone_from_every_side(pose):
     figure = pose_3d_figure({"true": pose, "lifted": pose * 1.1}, HEMLETS18)
     assert [len(axes.lines) for axes in figure.axes] == [2 * len(HEMLETS18.bones)] * 3
     assert png_bytes(figure).startswith(b"\x89PNG")
+    for axes in figure.axes:  # drawn by now, so that these are the grid's lines
+        (note,) = [text.get_text() for text in axes.texts]
+        for ticks in (axes.get_xticks(), axes.get_yticks(), axes.get_zticks()):
+            assert note == f"grid: {np.diff(ticks)[0]:.0f} mm"
 
 
 def test_pictures_beside_the_poses(pose):
