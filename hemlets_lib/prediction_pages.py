@@ -283,7 +283,7 @@ def _triplets(number: int, sheet: TripletsSheet | None, shown: Shown) -> str:
     for part, (parent, child) in enumerate(shown.skeleton.part_names):
         across, down = part % sheet.columns, part // sheet.columns
         place = f"{_percent(across, sheet.columns)} {_percent(down, lines)}"
-        name = f"{parent} → {child}".replace("_", " ")
+        name = html.escape(f"{parent} → {child}".replace("_", " "))
         state, height = state_label(sheet.states[part]), f"highest {sheet.peaks[part]:.2f}"
         panels.append(
             f'<div><p>{name}<br><b class="state" style="background:{state_colour(sheet.states[part])}">'
@@ -314,11 +314,11 @@ def _joints_table(
         return f"<td>{value:.{digits}f}</td>" if value == value else "<td>–</td>"
 
     rows = "".join(
-        f"<tr><th>{name.replace('_', ' ')}</th>{''.join(cell(x, 1) for x in px)}"
+        f"<tr><th>{html.escape(name.replace('_', ' '))}</th>{''.join(cell(x, 1) for x in px)}"
         f"{''.join(cell(x, 0) for x in mm)}</tr>\n"
         for name, px, mm in zip(skeleton.joint_names, joints_px, joints_mm, strict=True)
     )
-    root = skeleton.joint_names[skeleton.root].replace("_", " ")
+    root = html.escape(skeleton.joint_names[skeleton.root].replace("_", " "))
     return (
         f"<details><summary>The joints' numbers</summary><table><caption>x and y in pixels of the picture; "
         f"{_AXES} {root}.</caption>\n<tr><th>joint</th><th>x (px)</th><th>y (px)</th><th>right (mm)</th>"

@@ -8,6 +8,7 @@ says so in a comment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,9 @@ __all__ = [
     "Skeleton",
 ]
 
+# Names end up on pages, in tables and in files' names; a checkpoint may bring its own.
+_JOINT_NAME = re.compile(r"[A-Za-z0-9_ -]+")
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -41,7 +45,8 @@ class Skeleton:
         derived: Joints that are by definition the mean of others, and may so be filled in.
 
     Raises:
-        ValueError: If a name is repeated or unknown, or the tree has not exactly one root.
+        ValueError: If a name is repeated or unknown, or has other signs than letters, digits, spaces, `_`
+            and `-`; or if the tree has not exactly one root.
     """
 
     name: str
@@ -53,6 +58,12 @@ class Skeleton:
     def __post_init__(self) -> None:
         for attribute in ("parent_names", "derived"):  # read-only, so that "frozen" holds
             object.__setattr__(self, attribute, MappingProxyType(dict(getattr(self, attribute))))
+        strange = [x for x in self.joint_names if not isinstance(x, str) or not _JOINT_NAME.fullmatch(x)]
+        if strange:
+            raise ValueError(
+                f"skeleton {str(self.name)[:40]!r}: expected joint names of Latin letters, digits, spaces, _ "
+                f"and -, got {str(strange[0])[:40]!r}. Rename that joint."
+            )
         if len(set(self.joint_names)) != len(self.joint_names):
             raise ValueError(f"skeleton {self.name!r}: joint names must be unique, got {self.joint_names}")
         mentioned = {*self.parent_names, *self.parent_names.values()}

@@ -22,7 +22,7 @@ from hemlets_lib.prediction_pages import (
     video_page,
     weights_box,
 )
-from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.viz import state_label
 
 CONFIG = ModelConfig(
@@ -90,6 +90,28 @@ def test_a_pictures_page(found):
     numbers = [float(cell.string) for cell in rows[1].find_all("td")]
     expected = [*found.prediction.joints_px[0, 0].tolist(), 0, 0, 0]
     assert numbers == pytest.approx(expected, abs=0.06)
+
+
+def test_names_of_joints_are_text(found, monkeypatch):
+    """A skeleton refuses such names; should one get past it, a page shows it as it is."""
+    monkeypatch.setattr("hemlets_lib.skeleton._JOINT_NAME", re.compile(".+"))
+    names = {"pelvis": '<img src=x onerror="1">', "neck": "</th><script>1</script>"}
+
+    def renamed(them):
+        return tuple(names.get(name, name) for name in them)
+
+    skeleton = Skeleton(
+        "s",
+        renamed(HEMLETS18.joint_names),
+        dict(renamed(pair) for pair in HEMLETS18.parent_names.items()),
+        tuple(renamed(part) for part in HEMLETS18.part_names),
+    )
+    soup = parsed(picture_page("me.jpg", found, Shown(NETWORK, skeleton))["index.html"])
+    assert soup.find("img", src="x") is None and soup.find("script", string="1") is None
+    assert soup.find("table").find_all("tr")[1].th.string == names["pelvis"]
+    assert names["pelvis"] in soup.caption.get_text()
+    panels = soup.select("#triplets-1 .panel")
+    assert f"{names['pelvis']} → {names['neck']}: " in panels[6]["aria-label"]
 
 
 def test_each_panel_shows_its_part(found):

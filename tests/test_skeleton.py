@@ -105,6 +105,13 @@ def test_unknown_joint_lists_the_known_ones():
     ("change", "message"),
     [
         ({"joint_names": ("a", "a", "b")}, "joint names must be unique"),
+        (
+            {"joint_names": ("a", "<script>", "c")},
+            r"joint names of Latin letters, .*, got '<script>'. Rename",
+        ),
+        ({"joint_names": ("a", "", "c")}, r"joint names of Latin letters, .*, got ''"),
+        ({"joint_names": ("a", 7, "c")}, r"joint names of Latin letters, .*, got '7'"),
+        ({"joint_names": ("a", "b\n", "c")}, r"joint names of Latin letters, .*, got 'b"),
         ({"part_names": (("a", "z"),)}, r"expected names among its 3 joints, got \['z'\]"),
         ({"parent_names": {"b": "a"}}, r"exactly one joint without a parent \(the root\), got \['a', 'c'\]"),
         ({"parent_names": {"b": "c", "c": "b"}}, "the tree has a cycle through 'b'"),
