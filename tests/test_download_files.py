@@ -85,7 +85,7 @@ def test_plain_pickles(tmp_path):
         },
         "objects": np.array([{"a": np.float32(2)}, (1, 2)], dtype=object),
     }
-    for protocol in range(5):
+    for protocol in range(6):
         (tmp_path / "a.pkl").write_bytes(pickle.dumps(content, protocol=protocol))
         found = read_plain_pickle(tmp_path / "a.pkl")
         np.testing.assert_array_equal(found["S1", 2]["R"], content["S1", 2]["R"])
@@ -93,18 +93,49 @@ def test_plain_pickles(tmp_path):
         assert found["objects"][0]["a"] == 2 and found["objects"][1] == (1, 2)
 
 
-@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize("protocol", range(6))
 def test_hostile_pickles_are_not_run(tmp_path, protocol):
     made = tmp_path / "made"
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"x": Hostile(made)}, protocol=protocol))
     with pytest.raises(
-        DownloadError, match=r"a\.pkl: expected plain data, got a pickle that asks for posix\.mkdir"
+        DownloadError,
+        match=r"a\.pkl: expected plain data, got a pickle that is more: it asks for posix\.mkdir",
     ):
         read_plain_pickle(tmp_path / "a.pkl")
     np.savez(tmp_path / "a.npz", positions_3d=np.array({"x": Hostile(made)}, dtype=object))
-    with pytest.raises(DownloadError, match=r"asks for posix\.mkdir. It was not run"):
+    with pytest.raises(DownloadError, match=r"asks for posix\.mkdir\. It was not run"):
         read_npz(tmp_path / "a.npz", "positions_3d", plain_objects=True)
     assert not made.exists()
+
+
+def test_numbers_in_pickles_that_lie(tmp_path):
+    """Sizes that do not go with the bytes: in C these read foreign memory, or end the process."""
+    as_dtype = b"cnumpy\ndtype\nX\x02\x00\x00\x00%s\x85R"
+    new = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+    f8, objects = as_dtype % b"f8", as_dtype % b"O8"
+    for what, content in {
+        "objects": b"\x80\x03" + new + b"(K\x01J\x00\x00\x10\x00\x85" + objects + b"\x89]K\x01atb.",
+        "bytes": b"\x80\x03" + new + b"(K\x01J\x00\x00\x10\x00\x85" + f8 + b"\x89C\x08abcdefghtb.",
+        "negative": b"\x80\x03" + new + b"(K\x01J\xff\xff\xff\xff\x85" + f8 + b"\x89C\x00tb.",
+        "called": b"\x80\x03cnumpy\nndarray\nJ\x00\x00\x00\x10\x85\x85R.",
+        "memo": b"\x80\x04}r\x00\x00\x00\x7f.",
+        "length": b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".",
+        "type": b"\x80\x03" + as_dtype % b"V8" + b".",
+        "name": b"\x80\x03cnumpy\nndarray\n.",
+    }.items():
+        (tmp_path / "a.pkl").write_bytes(content)
+        if what == "memo":  # an index of two thousand million is no size in Python
+            assert read_plain_pickle(tmp_path / "a.pkl") == {}
+            continue
+        with pytest.raises(DownloadError, match=r"a\.pkl: expected a pickle of plain data"):
+            read_plain_pickle(tmp_path / "a.pkl")
+
+
+def test_fields_of_records_are_refused(tmp_path):
+    """A field that lies beyond its record reads what lies behind the array."""
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(np.zeros(3, dtype=[("a", "f8")])))
+    with pytest.raises(DownloadError, match=r"a\.pkl: expected a pickle of plain data"):
+        read_plain_pickle(tmp_path / "a.pkl")
 
 
 def test_other_classes_in_pickles(tmp_path):
@@ -234,6 +265,36 @@ def test_h5_links_are_not_followed(tmp_path):
                 h5_array(file, key, path=path, shape=(2, 3))
 
 
+def test_h5_soft_links_are_not_followed_either(tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["joints"] = np.zeros((2, 3))
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["out"] = h5py.ExternalLink("secret.h5", "joints")
+        file["joints"] = h5py.SoftLink("/out")
+    with (
+        open_h5(path) as file,
+        pytest.raises(DownloadError, match=r"got a link to '/out'\. It was not followed"),
+    ):
+        h5_array(file, "joints", path=path, shape=(2, 3))
+
+
+def test_h5_arrays_that_would_fill_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("many", (5000, 3), dtype="i1", chunks=(10, 3), compression="gzip")
+        file.create_dataset("chunk", (5000, 3), dtype="i1", chunks=(5000, 3), compression="gzip")
+    monkeypatch.setattr("hemlets_lib.data.readers.files.LARGEST_ARRAY", 10_000)
+    with open_h5(path) as file:
+        with pytest.raises(
+            DownloadError, match=r"`many` to fit into memory, got an array of shape \(5000, 3\)"
+        ):
+            h5_array(file, "many", path=path, shape=(None, 3))
+        assert h5_array(file, "many", path=path, shape=(None, 3), rows=7).shape == (3,)
+        with pytest.raises(DownloadError, match=r"`chunk` to fit into memory, got a chunk of shape"):
+            h5_array(file, "chunk", path=path, shape=(None, 3), rows=7)
+
+
 def test_arrays():
     assert as_array([[1, 2]], (1, 2), name="a", where="x").dtype == np.float64
     assert np.isnan(as_array([np.nan], (1,), name="a", where="x")[0])
@@ -241,6 +302,23 @@ def test_arrays():
         as_array([0.0, np.nan], (2,), name="a", where="x", finite=True)
     with pytest.raises(DownloadError, match=r"x: expected `a` of shape \(any, 3\), got \(2,\)"):
         as_array([1, 2], (None, 3), name="a", where="x")
-    for value in ("text", {"a": 1}, [[1], [1, 2]], [None, object()], 1j):
+    for value, shape in (
+        ("text", ()),
+        ({"a": 1}, ()),
+        ([[1], [1, 2]], (2, 1)),
+        ([None, object()], (2,)),
+        (1j, ()),
+    ):
         with pytest.raises(DownloadError, match="x: expected numbers in `a`, got"):
-            as_array(value, (1,), name="a", where="x")
+            as_array(value, shape, name="a", where="x")
+
+
+def test_lists_that_grow_without_end():
+    """Twelve references to one list, seven times over: a few bytes in a file, gigabytes as numbers."""
+    nested = [1.0] * 12
+    for _ in range(7):
+        nested = [nested] * 12
+    with pytest.raises(DownloadError, match=r"x: expected `a` of shape \(any, 3\), got \(12, 12, "):
+        as_array(nested, (None, 3), name="a", where="x")
+    with pytest.raises(DownloadError, match="x: expected `a` to fit into memory"):
+        as_array(nested, (None,) * 8, name="a", where="x")

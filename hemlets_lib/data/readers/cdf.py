@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from hemlets_lib.data.readers.files import LARGEST_ARRAY, check_there, damaged
 __all__ = ["cdf_shape", "read_cdf"]
 
 _LARGEST_NUMBER = 16  # bytes of one number, of any of the format's types
+_LARGEST_FILE = 2**28  # bytes, inflated; Human3.6M's have some millions
+_COMPRESSED = b"\xcc\xcc\x00\x01"  # second magic number of a file that is compressed as a whole
+_RECORDS_START, _RECORD_HEAD, _BLOCK = 8, 32, 2**20  # bytes; CDF Internal Format Description, 'CCR'
 _LARGEST_COUNT = 100_000  # of records, variables, attributes; Human3.6M's longest take has some 6 000 frames
 
 
@@ -49,6 +53,7 @@ def _open_cdf(path: Path, variable: str) -> Iterator[tuple[Any, tuple[int, ...]]
     """A CDF file that has a variable of a sensible size, and the variable's shape."""
     check_there(path)
     try:
+        _check_size(path)
         file = _cdf_module().CDF(str(path))
         entry = file.varinq(variable)
         shape = (int(entry.Last_Rec) + 1, *(int(length) for length in entry.Dim_Sizes))
@@ -57,6 +62,19 @@ def _open_cdf(path: Path, variable: str) -> Iterator[tuple[Any, tuple[int, ...]]
         yield file, shape
     except Exception as error:  # cdflib raises many kinds
         raise damaged(path, f"a CDF file with a variable `{variable}`", error) from error
+
+
+def _check_size(path: Path) -> None:
+    """Raises ValueError for a file, compressed as a whole, that is too large; cdflib inflates all of it."""
+    with path.open("rb") as file:
+        if file.read(_RECORDS_START)[4:] != _COMPRESSED:
+            return
+        file.seek(_RECORDS_START + _RECORD_HEAD)
+        inflate, size = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), 0
+        while (data := inflate.unconsumed_tail or file.read(_BLOCK)) and not inflate.eof:
+            size += len(inflate.decompress(data, _BLOCK))
+            if size > _LARGEST_FILE:
+                raise ValueError(f"it holds more than {_LARGEST_FILE} bytes")
 
 
 @functools.cache

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import math
+import reprlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 import numpy as np
 
 from hemlets_lib.data.readers.mat5 import check_mat5
+from hemlets_lib.data.readers.plain_pickle import ForbiddenPickle, load_plain_pickle
 
 __all__ = [
     "LARGEST_ARRAY",
@@ -36,7 +38,9 @@ __all__ = [
 ]
 
 _REMEDY = "Fetch the file again, or take it from its archive again."
-LARGEST_ARRAY = 4 * 2**30  # bytes; the largest in use, LSP-extended's and 3DHP's, have some hundred MB
+LARGEST_ARRAY = 2**30  # bytes as float64; the largest in use, LSP-extended's and 3DHP's, have some hundred MB
+_FLOAT_BYTES = 8
+_DEEPEST = 8  # lists in lists
 # What the formats' libraries raise for damaged files; anything else is a bug, here or there.
 _WRONG = (
     ArithmeticError,
@@ -193,60 +197,18 @@ def _read_npy(file: Any, where: str, plain_objects: bool) -> Any:
         return np.lib.format.read_array(data, allow_pickle=False)
     if not plain_objects:
         raise DownloadError(f"{where}: expected numbers, got Python objects, which are not read from there.")
-    content = _PlainUnpickler(data, where).load()
+    content = _plain(data.read(), where)
     return content.reshape(shape) if isinstance(content, np.ndarray) else content
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Makes dicts, lists, numbers, text and numpy arrays; whatever else a file asks for is refused.
-
-    Nothing of a file's choosing is imported or called: `find_class` knows numpy's three constructors of
-    arrays and no other name.
-    """
-
-    def __init__(self, file: Any, where: str) -> None:
-        super().__init__(file, encoding="latin1")  # numpy arrays pickled by Python 2
-        self._where = where
-
-    def find_class(self, module: str, name: str) -> Any:
-        core = module in ("numpy.core.multiarray", "numpy._core.multiarray")
-        if core and name == "_reconstruct":
-            return _new_array
-        if core and name == "scalar":
-            return _scalar
-        if module == "numpy" and name == "ndarray":
-            return np.ndarray
-        if module == "numpy" and name == "dtype":
-            return _plain_dtype
-        if module in ("_codecs",) and name == "encode":
-            return _encode
+def _plain(content: bytes, where: str) -> Any:
+    try:
+        return load_plain_pickle(content)
+    except ForbiddenPickle as error:
         raise DownloadError(
-            f"{self._where}: expected plain data, got a pickle that asks for {module}.{name}. "
-            "It was not run; do not trust the file."
-        )
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise DownloadError(
-            f"{self._where}: expected plain data, got a pickle with references out of itself."
-        )
-
-
-def _new_array(kind: type, shape: Any, code: Any) -> np.ndarray:
-    return np.ndarray.__new__(np.ndarray, (0,), "b")  # what numpy's own makes; the state follows
-
-
-def _plain_dtype(code: str, align: bool = False, copy: bool = False) -> np.dtype:
-    return np.dtype(str(code), align=bool(align))
-
-
-def _scalar(dtype: np.dtype, data: Any) -> Any:
-    if dtype.hasobject:
-        raise ValueError("a scalar of objects")
-    return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype=dtype)[0]
-
-
-def _encode(content: str, encoding: str) -> bytes:
-    return content.encode("latin1")
+            f"{where}: expected plain data, got a pickle that is more: {error}. It was not run; do not trust "
+            "the file."
+        ) from error
 
 
 def read_plain_pickle(path: Path) -> Any:
@@ -256,10 +218,10 @@ def read_plain_pickle(path: Path) -> Any:
         DownloadError: If it is missing or damaged, or asks for anything else, which is not run.
     """
     check_there(path)
-    file: BinaryIO
+    if (size := path.stat().st_size) > LARGEST_ARRAY:
+        raise DownloadError(f"{path}: expected at most {LARGEST_ARRAY} bytes of plain data, got {size}.")
     try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file, str(path)).load()
+        return _plain(path.read_bytes(), str(path))
     except DownloadError:
         raise
     except Exception as error:
@@ -303,15 +265,15 @@ def h5_array(file: Any, key: str, *, path: Path, shape: Sequence[int | None], ro
     at = ""
     for step in key.split("/"):
         at = f"{at}/{step}"
-        link = file.get(at, getlink=True) if at in file or file.get(at, getlink=True) is not None else None
+        link = file.get(at, getlink=True)
         if link is None:
             raise DownloadError(
                 f"{path}: expected `{key}`, found only {', '.join(sorted(file)) or 'nothing'}."
             )
-        if isinstance(link, h5py.ExternalLink):
+        if not isinstance(link, h5py.HardLink):
+            target = getattr(link, "filename", link.path)
             raise DownloadError(
-                f"{path}: expected `{key}` in the file itself, got a link to {link.filename!r}. "
-                "It was not followed."
+                f"{path}: expected `{key}` in its place, got a link to {target!r}. It was not followed."
             )
     found = file[key]
     if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
@@ -319,10 +281,12 @@ def h5_array(file: Any, key: str, *, path: Path, shape: Sequence[int | None], ro
             f"{path}: expected `{key}` to be an array in the file itself, got another object."
         )
     check_shape(found.shape, shape, name=key, where=str(path))
-    if found.size * found.dtype.itemsize > LARGEST_ARRAY and rows is ...:
-        raise DownloadError(
-            f"{path}: expected `{key}` to fit into memory, got an array of shape {found.shape}."
-        )
+    wanted = found.shape[1:] if isinstance(rows, int) else found.shape
+    for lengths, what in ((wanted, "an array"), (found.chunks or (), "a chunk")):
+        if math.prod(lengths) * max(found.dtype.itemsize, _FLOAT_BYTES) > LARGEST_ARRAY:
+            raise DownloadError(
+                f"{path}: expected `{key}` to fit into memory, got {what} of shape {lengths}."
+            )
     return found[rows]
 
 
@@ -350,6 +314,10 @@ def as_array(
     Raises:
         DownloadError: If it is not numbers, of another shape, or not finite where that is asked for.
     """
+    got = np.shape(value) if isinstance(value, np.ndarray) else _nesting(value)
+    check_shape(got, shape, name=name, where=where)
+    if math.prod(got) * _FLOAT_BYTES > LARGEST_ARRAY:
+        raise DownloadError(f"{where}: expected `{name}` to fit into memory, got an array of shape {got}.")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
@@ -364,6 +332,19 @@ def as_array(
     return array
 
 
+def _nesting(value: Any) -> tuple[int, ...]:
+    """The shape that lists in lists, or anything else, would have as an array."""
+    lengths = []
+    while isinstance(value, list | tuple):
+        lengths.append(len(value))
+        if not value or len(lengths) > _DEEPEST:
+            break
+        value = value[0]
+    else:
+        lengths.extend(np.shape(value))
+    return tuple(lengths)
+
+
 def _need(content: Any, name: str, path: Path) -> Any:
     if name not in content:
         present = [key for key in content if not key.startswith("__")]
@@ -372,5 +353,4 @@ def _need(content: Any, name: str, path: Path) -> Any:
 
 
 def _shortly(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else f"{text[:57]}…"
+    return reprlib.repr(value)

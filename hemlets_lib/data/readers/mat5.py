@@ -176,7 +176,7 @@ class _Walker:
                 at = numbers.next
         elif kind == _CHAR:
             text = self._element(at, element.end)
-            if text.kind not in _TEXTS or members > text.end - text.start > 0:
+            if text.kind not in _TEXTS or members > text.end - text.start:
                 raise ValueError(f"a text in it has {members} characters of type {text.kind}")
         elif kind == _CELL:
             self._members(at, element.end, members, depth)
@@ -184,6 +184,8 @@ class _Walker:
             if kind == _OBJECT:
                 at = self._element(at, element.end).next
             at, fields = self._fields(at, element.end)
+            if not fields and members > 1:  # they take no room in the file, but some in memory
+                raise ValueError(f"it has {members} structs without a field")
             self._members(at, element.end, members * fields, depth)
         else:
             raise ValueError(f"it holds a matrix of class {kind}, which no data set here has")
