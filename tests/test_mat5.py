@@ -158,3 +158,25 @@ print(refused)
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert 100 < int(done.stdout) < 600
+
+
+def element(kind: int, data: bytes) -> bytes:
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+@pytest.mark.parametrize(
+    ("matrix_class", "content", "message"),
+    [
+        (2, element(5, struct.pack("<i", 32)) + element(1, b""), "it has 300000000 structs without a field"),
+        (4, element(16, b""), "a text in it has 300000000 characters"),
+    ],
+    ids=["structs without fields", "a text without letters"],
+)
+def test_sizes_that_take_no_room_in_the_file(tmp_path, matrix_class, content, message):
+    """Some two hundred bytes that scipy would make gigabytes of."""
+    flags, dims = struct.pack("<II", matrix_class, 0), struct.pack("<2i", 300_000, 1000)
+    body = element(6, flags) + element(5, dims) + element(1, b"joints") + content
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x100) + b"IM"
+    (tmp_path / "a.mat").write_bytes(head + struct.pack("<II", 14, len(body)) + body)
+    with pytest.raises(DownloadError, match=rf"a\.mat: .*{message}"):
+        read_mat(tmp_path / "a.mat", "joints")
