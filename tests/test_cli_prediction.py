@@ -215,11 +215,11 @@ def test_bad_files_are_named_and_the_others_done(call, picture, clip, tmp_path):
 
 def test_of_a_damaged_video_what_there_is(call, clip, monkeypatch):
     def two_frames(path, *, step):
-        yield 0, np.zeros((48, 64, 3), np.uint8)
-        yield 2, np.zeros((48, 64, 3), np.uint8)
+        yield 0, 0.0, np.zeros((48, 64, 3), np.uint8)
+        yield 2, 0.2, np.zeros((48, 64, 3), np.uint8)
         raise ValueError(f"{path}, frame 4: expected a frame that can be decoded")
 
-    monkeypatch.setattr(prediction_work, "read_frames", two_frames)
+    monkeypatch.setattr(prediction_work, "read_timed_frames", two_frames)
     status, text = call(clip())
     assert status == 1 and "frame 4: expected a frame that can be decoded" in text
     assert [each["frame"] for each in poses("runs/predict-clip")["pictures"]] == [0, 2]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from hemlets_lib.data.images import encode_jpeg, read_image
-from hemlets_lib.data.videos import Video, read_frames
+from hemlets_lib.data.videos import Video, read_frames, read_timed_frames
 from hemlets_lib.notebook_pages import run_index
 from hemlets_lib.people import (
     Detector,
@@ -184,9 +184,9 @@ class PredictionTask:
         with Video(video_path) as video:
             rate = video.frames_per_second
         step = self.every or max(1, round(rate / FRAMES_A_SECOND))
-        for index, image in read_frames(video_path, step=step):
+        for index, time_s, image in read_timed_frames(video_path, step=step):
             on_frame(index)
-            yield index, index / rate if rate else 0.0, self._predict(image)
+            yield index, time_s, self._predict(image)
 
     def _write_poses(
         self, folder: Path, records: Sequence[Mapping[str, Any]], files: Sequence[MediaFile]
