@@ -42,8 +42,8 @@ DISTANCES: Mapping[str, str] = {
 }
 
 CONVENTIONS: Mapping[str, Any] = {
-    "file": "path from the folder in which the command was called; of the network, its file's name, which "
-    "its sha256 tells from others",
+    "file": "path from the folder in which the command was called that wrote this poses.json; of the "
+    "network, its file's name, which its sha256 tells from others",
     "frame": "of a video: the frame's number, from 0",
     "time_s": "of a video: seconds from its first frame to this one",
     "width": "of the whole picture, in pixels",

@@ -31,6 +31,7 @@ __all__ = [
     "ResultFolder",
     "find_files",
     "new_folder",
+    "readable",
     "write_text",
 ]
 
@@ -39,6 +40,10 @@ _ASKED_NAME, _LOCK_NAME, _PARTIAL = "predict.json", ".predicting.lock", ".partia
 _TAKEN_NAMES = {"index.html", POSES_NAME, _ASKED_NAME, "plotly.min.js"}
 _FORBIDDEN = '<>:"/\\|?*'  # in file names on Windows
 _LONGEST_NAME = 60
+# Devices on Windows, whatever suffix follows. Source: Microsoft, "Naming Files, Paths, and Namespaces"
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"
+}
 
 
 class MediaFile(NamedTuple):
@@ -137,6 +142,8 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     """A name for a folder on any system that is not taken, even where case does not count."""
     plain = "".join("_" if each in _FORBIDDEN or not each.isprintable() else each for each in wanted)
     plain = plain[:_LONGEST_NAME].strip(" .") or "picture"
+    if plain.partition(".")[0].rstrip().lower() in _DEVICES:
+        plain = f"_{plain}"
     name, number = plain, 1
     while name.lower() in taken:
         number += 1
@@ -164,6 +171,15 @@ def new_folder(home: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return folder
+
+
+def readable(name: str | Path) -> str:
+    """A path, or a message with one in it, as text that can be written: bytes that are no UTF-8 become �.
+
+    Args:
+        name: As Python decodes it, with a surrogate for each such byte.
+    """
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def write_text(path: Path, content: str) -> None:
@@ -246,6 +262,25 @@ class ResultFolder:
     def has(self, name: str) -> bool:
         """Whether there are whole results of that name."""
         return (self.root / name / POSES_NAME).is_file()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """What goes wrong with the disk is said of this folder, and what to do about it.
+
+        Raises:
+            OSError: Instead of the one that was raised inside.
+        """
+        try:
+            yield
+        except OSError as error:
+            got = error.strerror or str(error)
+            if error.filename is not None and Path(error.filename) != self.root:
+                got += f": {error.filename}"
+            raise OSError(
+                f"{self.root}: expected a folder to write results to, got an error ({got}). Make room on its "
+                "disk or check its permissions, and give the same command again with this --out, as what is "
+                "done stays; or give another --out."
+            ) from error
 
     @contextmanager
     def adding(self, name: str) -> Iterator[Path]:

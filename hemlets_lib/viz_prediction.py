@@ -52,7 +52,8 @@ def overlay_figure(found: FoundPeople, skeleton: Skeleton, *, longest_px: int = 
     """
     height, width = found.image.shape[:2]
     scale = min(max(_SHORTEST_PX / max(height, width), 1), longest_px / max(height, width))
-    figure = Figure(figsize=(width * scale / _DPI, height * scale / _DPI), dpi=_DPI)
+    across, down = max(width * scale, 1), max(height * scale, 1)  # a strip shrinks to a pixel, not to none
+    figure = Figure(figsize=(across / _DPI, down / _DPI), dpi=_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     draw_image(axes, _shrunk(found.image, scale))
     axes.images[0].set_extent((-0.5, width - 0.5, height - 0.5, -0.5))  # its own pixels, however it is shown

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -213,6 +215,65 @@ def test_bad_files_are_named_and_the_others_done(call, picture, clip, tmp_path):
     assert [Path(each["file"]).name for each in poses("runs/predict-album")["pictures"]] == ["a.png", "z.png"]
 
 
+def test_names_that_are_no_utf_8_and_strips(call, picture, tmp_path):
+    """Both once ended the whole call: a name that no page can hold, and a picture that shrinks to nothing."""
+    picture("album/a.png")
+    picture("album/strip.png", size=(4000, 1))
+    picture("album/tower.png", size=(1, 4000))
+    try:
+        picture("album/b.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/album/bad\xff.png"))
+        (tmp_path / "album" / os.fsdecode(b"worse\xfe.jpg")).write_bytes(b"no picture")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    status, text = call("album")
+    assert status == 1 and "4 of 5 files done, 4 people, 1 could not be read" in text
+    assert "failed: album/worse�.jpg: expected a complete picture" in text
+    run = Path("runs/predict-album")
+    assert [each["file"] for each in poses(run)["pictures"]] == [
+        "album/a.png", "album/bad�.png", "album/strip.png", "album/tower.png",
+    ]  # fmt: skip
+    assert poses(run)["failed"][0]["reason"].startswith("album/worse�.jpg: expected")
+    assert "bad�.png" in (run / "index.html").read_text()
+    assert "<h1>bad�.png</h1>" in (run / "bad_" / "index.html").read_text()
+    with Image.open(run / "strip" / "overlay.png") as overlay:
+        assert overlay.size == (1280, 1)
+    assert any("bad\\xff.png" in path for path in json.loads((run / "predict.json").read_text())["files"])
+    assert call("album", "--out", run)[0] == 1  # asked the same again
+
+
+def test_what_cannot_be_drawn_is_the_files_fault(call, picture, monkeypatch):
+    for name in "ab":
+        picture(f"album/{name}.png", seed=ord(name))
+    drawn = prediction_work.picture_page
+
+    def broken(title, *about):
+        if title == "a.png":
+            raise ValueError("nothing to draw")
+        return drawn(title, *about)
+
+    monkeypatch.setattr(prediction_work, "picture_page", broken)
+    status, text = call("album")
+    assert status == 1 and "failed: album/a.png: nothing to draw" in text and "1 of 2 files done" in text
+
+
+@pytest.mark.parametrize("when", ["adding", "poses.json"])
+def test_a_full_disk_is_named(call, picture, monkeypatch, when):
+    path = picture("me.png")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if when == "adding":
+        monkeypatch.setattr("hemlets_lib.predict_files.tempfile.mkdtemp", full)
+    else:
+        monkeypatch.setattr(prediction_work, "write_json", full)
+    with pytest.raises(
+        OSError, match=r"^out: expected .* \(No space left on device\). Make room .*other --out"
+    ):
+        call(path, "--out", "out")
+    assert not list(Path("out").glob(".partial-*"))
+
+
 def test_of_a_damaged_video_what_there_is(call, clip, monkeypatch):
     def two_frames(path, *, step):
         yield 0, 0.0, np.zeros((48, 64, 3), np.uint8)
@@ -266,6 +327,27 @@ def test_an_interruption_and_carrying_on(call, picture, monkeypatch):
     status, text = call("album", "--out", "runs/predict-album")
     assert status == 0 and "3 of 3 files done" in text and done == ["a", "b", "c"]
     assert (Path("runs/predict-album/a/poses.json")).stat().st_mtime_ns == before
+
+
+def test_paths_have_one_base_after_carrying_on_elsewhere(call, picture, monkeypatch, tmp_path):
+    """The first call made `a` and was stopped; the second is called in another folder."""
+    for name in "ab":
+        picture(f"album/{name}.png", seed=ord(name))
+    work = prediction_work.PredictionTask.work
+
+    def interrupt_at_b(self, file, folder, on_frame):
+        if file.name == "b":
+            raise KeyboardInterrupt
+        work(self, file, folder, on_frame)
+
+    monkeypatch.setattr(prediction_work.PredictionTask, "work", interrupt_at_b)
+    assert call("album", "--out", "out")[0] == 130
+    monkeypatch.setattr(prediction_work.PredictionTask, "work", work)
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    assert call("../album", "--out", "../out")[0] == 0
+    assert [each["file"] for each in poses("../out")["pictures"]] == ["../album/a.png", "../album/b.png"]
+    assert "called that wrote this poses.json" in poses("../out")["conventions"]["file"]
 
 
 def test_another_command_or_changed_files_are_refused(call, picture):
@@ -430,14 +512,14 @@ def test_no_weights_for_the_detector(call, picture, monkeypatch, tmp_path):
 
 def test_a_full_disk_ends_the_run_with_its_pages(call, picture, monkeypatch):
     picture("album/a.png"), picture("album/b.png")
-    real = prediction_work.picture_page
+    real = prediction_work.write_json
 
-    def page(title, found, shown):
-        if title == "b.png":
-            raise OSError(28, "No space left on device")
-        return real(title, found, shown)
+    def write(path, content):
+        if any(each["file"].endswith("b.png") for each in content["pictures"]):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
 
-    monkeypatch.setattr(prediction_work, "picture_page", page)
+    monkeypatch.setattr(prediction_work, "write_json", write)
     with pytest.raises(OSError, match="No space left"):
         call("album", "--out", "out")
     assert Path("out/a/index.html").is_file() and not Path("out/b").exists()

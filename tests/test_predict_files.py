@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hemlets_lib.predict_files import ResultFolder, find_files, new_folder, write_text
+from hemlets_lib.predict_files import ResultFolder, find_files, new_folder, readable, write_text
 
 
 @pytest.fixture
@@ -67,6 +67,18 @@ def test_names_differ_on_any_system(tmp_path):
     found = [file.name for file in find_files([tmp_path]).files]
     assert len({name.lower() for name in found}) == 7 and "index.html" not in found
     assert sorted(found) == sorted(["picture", "P", "a_b_", "index.html-2", "p-2", "p-3", "x" * 60])
+
+
+def test_names_that_are_devices_on_windows_are_avoided(tmp_path):
+    for name in ("aux.jpg", "CON.png", "nul.x.jpg", "com1.jpg", "lpt9.gif", "console.jpg", "com.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    found = [file.name for file in find_files([tmp_path]).files]
+    assert sorted(found) == ["_CON", "_aux", "_com1", "_lpt9", "_nul.x", "com", "console"]
+    assert new_folder(tmp_path, "prn").name == "_prn"
+
+
+def test_names_as_text():
+    assert readable("ä b.jpg") == "ä b.jpg" and readable(os.fsdecode(b"bad\xff.jpg")) == "bad�.jpg"
 
 
 def test_links_and_results_are_not_looked_into(album):

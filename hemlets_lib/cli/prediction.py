@@ -150,7 +150,7 @@ def predict(
     """
     from hemlets_lib.console import error_console
     from hemlets_lib.data.samples import find_weights
-    from hemlets_lib.predict_files import ResultFolder, find_files, new_folder
+    from hemlets_lib.predict_files import ResultFolder, find_files, new_folder, readable
     from hemlets_lib.results import device_summary
 
     if hardest is not None and shards is None:
@@ -195,15 +195,18 @@ def predict(
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--box") from error
     task.load()
-    folder = ResultFolder(out or new_folder(_RUNS, f"predict-{_name_of(files, paths or ())}"))
+    if out is None:
+        with ResultFolder(_RUNS).writing():
+            out = new_folder(_RUNS, f"predict-{_name_of(files, paths or ())}")
+    folder = ResultFolder(out)
     interrupted = False
-    with folder.held():
+    with folder.writing(), folder.held():
         folder.start(task.asked(files))
         write_script(folder)
         try:
             with _progress(len(files.files)) as bar:
                 for file in files.files:
-                    bar.start(file.path.name)
+                    bar.start(readable(file.path.name))
                     if not folder.has(file.name):
                         task.work(file, folder, bar.frame)
                         if file.name in task.failures:
@@ -231,11 +234,12 @@ def _name_of(files: FilesFound, paths: Sequence[Path]) -> str:
 
 def _report(results: ResultFolder, files: FilesFound, task: PredictionTask, outcome: Outcome) -> None:
     from hemlets_lib.console import console
+    from hemlets_lib.predict_files import readable
 
     for what, names in {
         "nobody found in": outcome.nobody,
-        "skipped, neither picture nor video:": [file.name for file in files.skipped],
-        "not looked into:": [f"{folder.name}/" for folder in files.folders],
+        "skipped, neither picture nor video:": [readable(file.name) for file in files.skipped],
+        "not looked into:": [f"{readable(folder.name)}/" for folder in files.folders],
     }.items():
         if names:
             more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -26,7 +26,14 @@ from hemlets_lib.people import (
     predict_people,
 )
 from hemlets_lib.pose_records import network_record, people_records, poses_content, why_no_triplets
-from hemlets_lib.predict_files import POSES_NAME, FilesFound, MediaFile, ResultFolder, write_text
+from hemlets_lib.predict_files import (
+    POSES_NAME,
+    FilesFound,
+    MediaFile,
+    ResultFolder,
+    readable,
+    write_text,
+)
 from hemlets_lib.prediction_pages import PLOTLY_NAME, Shown, VideoFrame, picture_page, video_page
 from hemlets_lib.results import provenance, write_json
 from hemlets_lib.skeleton import Skeleton
@@ -44,6 +51,16 @@ _THUMBNAIL_SIZE = (480, 270)  # of the index page's shape
 _INDEX, _THUMBNAIL = "index.html", "thumbnail.jpg"
 # What a file may end in without stopping the others: no picture, not there, a reader that is not installed.
 _OF_ONE_FILE = (ValueError, OSError, ImportError, MemoryError)
+
+
+class _Drawn(NamedTuple):
+    """A video's frame, drawn: its number, its moment, who is in it as JSON, JPEGs."""
+
+    index: int
+    time_s: float
+    record: dict[str, Any]
+    overlay: bytes
+    thumbnail: bytes | None  # up to the first frame with somebody in it
 
 
 @dataclass
@@ -109,7 +126,7 @@ class PredictionTask:
         boxes = [[box.x, box.y, box.width, box.height] for box in self.boxes]
         options = {"boxes": boxes, "flip": self.flip, "every": self.every, "focal_px": self.focal_px}
         detector = {"detect": self.detect, **(self.selection if self.detect else {})}
-        listed = {str(file.path.absolute()): _state_of(file.path) for file in files.files}
+        listed = {_escaped(Path(os.path.abspath(file.path))): _state_of(file.path) for file in files.files}
         return {"files": listed, "weights_sha256": self.network["sha256"], **options, **detector}
 
     def work(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
@@ -138,44 +155,65 @@ class PredictionTask:
         return {**about, "boxes_from": found.origin, "people": people}
 
     def _picture(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
-        try:
+        try:  # all that depends on the file; what is wrong with the folder is not its fault
             found = self._predict(file.path)
+            files = picture_page(readable(file.path.name), found, self._shown)
+            contents = {
+                name: content.encode() if isinstance(content, str) else content
+                for name, content in files.items()
+            }
+            contents[_THUMBNAIL] = _thumbnail(found, self._shown.skeleton)
+            record = self._record(file, found)
         except _OF_ONE_FILE as error:
-            self.failures[file.name] = str(error)
+            self._note(file, str(error))
             return
         with folder.adding(file.name) as partial:
-            files = picture_page(file.path.name, found, self._shown)
-            for name, content in files.items():
-                (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
-            self._write_poses(partial, [self._record(file, found)], ())
-            _write_thumbnail(partial, found, self._shown.skeleton)
+            for name, content in contents.items():
+                (partial / name).write_bytes(content)
+            self._write_poses(partial, [record], ())
+
+    def _note(self, file: MediaFile, problem: str) -> None:
+        """Names the file, which messages from afar do not."""
+        problem = problem or "an error without a message"
+        named = problem if str(file.path) in problem else f"{file.path}: {problem}"
+        self.failures[file.name] = readable(named)
 
     def _video(self, file: MediaFile, folder: ResultFolder, on_frame: Callable[[int], None]) -> None:
-        def note(problem: str) -> None:
-            self.failures[file.name] = problem
-
-        frames = _until_trouble(self._found_in(file.path, on_frame), note)
+        frames = _until_trouble(self._drawn(file, on_frame), lambda problem: self._note(file, problem))
         first = next(frames, None)
         if first is None:
-            self.failures.setdefault(file.name, f"{file.path}: expected a video with frames, got none.")
+            if file.name not in self.failures:
+                self._note(file, f"{file.path}: expected a video with frames, got none.")
             return
         records: list[dict[str, Any]] = []
         shown: list[VideoFrame] = []
         with folder.adding(file.name) as partial:
             (partial / "frames").mkdir()
-            for index, time_s, found in itertools.chain([first], frames):
-                if not any(each["people"] for each in records):  # of the first frame with somebody in it
-                    _write_thumbnail(partial, found, self._shown.skeleton)
-                record = self._record(file, found, frame=index, time_s=round(time_s, 3))
-                address = f"frames/{index:06d}.jpg"
-                pixels = figure_pixels(overlay_figure(found, self._shown.skeleton))
-                (partial / address).write_bytes(encode_jpeg(pixels, quality=_JPEG_QUALITY))
-                records.append(record)
-                shown.append(VideoFrame(index, time_s, address, record["people"]))
-            words = _frames_in_words(shown, found.origin, self.failures.get(file.name))
-            page = video_page(file.path.name, shown, self._shown, note=words)
+            for frame in itertools.chain([first], frames):
+                if frame.thumbnail is not None:
+                    (partial / _THUMBNAIL).write_bytes(frame.thumbnail)
+                address = f"frames/{frame.index:06d}.jpg"
+                (partial / address).write_bytes(frame.overlay)
+                records.append(frame.record)
+                shown.append(VideoFrame(frame.index, frame.time_s, address, frame.record["people"]))
+            words = _frames_in_words(shown, first.record["boxes_from"], self.failures.get(file.name))
+            page = video_page(readable(file.path.name), shown, self._shown, note=words)
             (partial / _INDEX).write_text(page, encoding="utf-8")
             self._write_poses(partial, records, [file])
+
+    def _drawn(self, file: MediaFile, on_frame: Callable[[int], None]) -> Iterator[_Drawn]:
+        somebody = False
+        for index, time_s, found in self._found_in(file.path, on_frame):
+            thumbnail = None if somebody else _thumbnail(found, self._shown.skeleton)
+            somebody = somebody or bool(found.boxes)
+            pixels = figure_pixels(overlay_figure(found, self._shown.skeleton))
+            yield _Drawn(
+                index,
+                time_s,
+                self._record(file, found, frame=index, time_s=round(time_s, 3)),
+                encode_jpeg(pixels, quality=_JPEG_QUALITY),
+                thumbnail,
+            )
 
     def _found_in(
         self, video_path: Path, on_frame: Callable[[int], None]
@@ -192,7 +230,7 @@ class PredictionTask:
         self, folder: Path, records: Sequence[Mapping[str, Any]], files: Sequence[MediaFile]
     ) -> None:
         failed = [
-            {"file": (name := _from_here(file.path)), "reason": reason.replace(str(file.path), name)}
+            {"file": (name := _from_here(file.path)), "reason": reason.replace(readable(file.path), name)}
             for file in files
             if (reason := self.failures.get(file.name)) is not None
         ]
@@ -214,14 +252,19 @@ class PredictionTask:
         pictures: list[dict[str, Any]] = []
         cards, outcome = [], Outcome()
         for file in files.files:
-            card: dict[str, Any] = {"title": file.path.name, "time": "", "note": self.failures.get(file.name)}
+            title = readable(file.path.name)
+            card: dict[str, Any] = {"title": title, "time": "", "note": self.failures.get(file.name)}
             if folder.has(file.name):
-                records = folder.poses(file.name)["pictures"]
+                # What an earlier call did may be named from the folder that that one was called in.
+                records = [
+                    {**record, "file": _from_here(file.path)}
+                    for record in folder.poses(file.name)["pictures"]
+                ]
                 pictures += records
                 people = max(len(record["people"]) for record in records)
                 outcome.done += 1
                 outcome.people += people
-                outcome.nobody += [file.path.name] * (people == 0)
+                outcome.nobody += [title] * (people == 0)
                 card["status"] = (
                     "ok" if people and not card["note"] else "damaged" if people else "nobody found"
                 )
@@ -236,7 +279,7 @@ class PredictionTask:
         outcome.failed = len(self.failures)
         doubt = "" if self.network["has_seen_photographs"] else " Expect failures on photographs."
         heading = {
-            "id": folder.root.name,
+            "id": readable(folder.root.name),
             "summary": outcome.in_words(len(files.files), len(files.skipped)),
             "origin": f"Predicted by {self.network['file']}, {self.network['description']}{doubt}",
         }
@@ -283,9 +326,14 @@ def _state_of(path: Path) -> str:
 def _from_here(path: Path) -> str:
     """A path from the folder that the command is called in; it names nobody's home folder."""
     try:
-        return Path(os.path.relpath(path)).as_posix()
+        return readable(Path(os.path.relpath(path)).as_posix())
     except ValueError:  # on another drive of Windows
-        return path.name
+        return readable(path.name)
+
+
+def _escaped(path: Path) -> str:
+    """As text that still tells files apart whose names are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _counted(number: int, what: str) -> str:
@@ -317,7 +365,7 @@ def _frames_in_words(frames: Sequence[VideoFrame], origin: str, problem: str | N
     return f"{len(frames)} frames{step}. {words}" + (f" It ends early: {problem}" if problem else "")
 
 
-def _write_thumbnail(folder: Path, found: FoundPeople, skeleton: Skeleton) -> None:
+def _thumbnail(found: FoundPeople, skeleton: Skeleton) -> bytes:
     pixels = figure_pixels(overlay_figure(found, skeleton, longest_px=_THUMBNAIL_SIZE[0]))
     whole = ImageOps.pad(Image.fromarray(pixels), _THUMBNAIL_SIZE, color="white")
-    (folder / _THUMBNAIL).write_bytes(encode_jpeg(np.asarray(whole), quality=_JPEG_QUALITY))
+    return encode_jpeg(np.asarray(whole), quality=_JPEG_QUALITY)
