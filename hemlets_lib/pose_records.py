@@ -146,8 +146,9 @@ def has_seen_photographs(info: CheckpointInfo) -> bool | None:
     """Whether a network was trained on photographs, or on drawings alone; None where nobody says."""
     match info.metadata:
         case {"data": {"sources": [_, *_] as sources}}:
-            kinds = {source.get("kind") if isinstance(source, Mapping) else None for source in sources}
-            return None if None in kinds else not kinds <= _DRAWN_KINDS
+            said = [source.get("kind") if isinstance(source, Mapping) else None for source in sources]
+            kinds = [kind if isinstance(kind, str) else None for kind in said]
+            return None if None in kinds else not set(kinds) <= _DRAWN_KINDS
         case {"trained_on": str()}:
             return True  # only files of the authors' release say it so
     return None

@@ -229,19 +229,25 @@ def _without_prefix(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 def _check_layout(path: Path, state: Mapping[str, Tensor]) -> None:
     layout = _layout()
-    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    bare = {
+        name: "meta" if value.is_meta else "nested"
+        for name, value in state.items()
+        if value.is_meta or value.is_nested
+    }
+    shapes = {name: tuple(value.shape) for name, value in state.items() if name not in bare}
     faults = {
         "missing": [name for name in layout if name not in state and not name.endswith(_COUNTER)],
         "unknown": sorted(state.keys() - layout.keys()),
         "of another shape": [
             f"{name}: {shapes[name]}, not {shape}"
             for name, shape in layout.items()
-            if name in state and shapes[name] != shape
+            if name in shapes and shapes[name] != shape
         ],
         "of another type": [
-            f"{name}: {value.dtype}, {str(value.layout).removeprefix('torch.')}"
+            f"{name}: {value.dtype}, {bare.get(name) or str(value.layout).removeprefix('torch.')}"
             for name, value in state.items()
-            if value.layout != torch.strided
+            if name in bare  # no numbers, or no shape
+            or value.layout != torch.strided
             or value.is_quantized
             or value.is_floating_point() == name.endswith(_COUNTER)
             or value.is_complex()

@@ -1,7 +1,6 @@
 """What all forms of Human3.6M share, and metadata.xml."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,8 +30,6 @@ from hemlets_lib.data.readers.human36m.videos import disagreement_px
 from hemlets_lib.geometry import Camera
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.skeleton import HEMLETS18
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples" / "h36m" / "annotations.json"
 
 # Which of the data set's own names each of our joints is; worked out from the names, not the numbers.
 OWN_NAMES = {
@@ -178,10 +175,9 @@ def test_disagreement_is_the_farthest_pixel():
     assert disagreement_px(behind, np.zeros((1, 1, 2)), camera) == np.inf
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real samples are not there")
-def test_real_frames_agree_with_the_published_calibration():
+def test_real_frames_agree_with_the_published_calibration(real_samples):
     """3D and 2D joints of four real frames belong together, and the box holds the person."""
-    records = json.loads(REAL.read_text(encoding="utf-8"))["records"]
+    records = json.loads((real_samples / "h36m" / "annotations.json").read_text(encoding="utf-8"))["records"]
     for record in records:
         camera = h36m_camera(record["camera_id"], record["subject"])
         joints_cam = to_hemlets18(np.array([record["joints_cam_mm"]]), where=record["image"])

@@ -105,6 +105,15 @@ def test_lists_are_sorted_into_takes():
     }
 
 
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "1" + "0" * 9, "٣", "0", "-1", "1.5"])
+def test_numbers_that_no_frame_has(number):
+    name = f"S5_Eating_1.55011271_{number}.jpg"
+    good = f"S5_Eating_1.55011271_{'0' * 5000}21.jpg"
+    skipped, listed = listed_takes([name, good], subjects=("S5",))
+    assert isinstance(skipped, Skipped) and skipped.reason == "its name says no take and frame of Human3.6M"
+    assert listed.frames.tolist() == [20] and listed.rows.tolist() == [1]
+
+
 def test_a_step_divides_the_number_of_a_frame():
     names = [f"S9_Waiting_1.55011271_{frame + 1:06}.jpg" for frame in range(0, 130, 5)]
     for step, frames in ((5, 26), (10, 13), (64, 1)):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from hemlets_lib.data import images
 from hemlets_lib.data.images import FILL_RGB, crop_image, decode_image, encode_jpeg, read_image, read_size
 from hemlets_lib.geometry import apply_affine, crop_affine
 
@@ -99,6 +100,24 @@ def test_a_wide_box_costs_no_more_than_the_picture(monkeypatch, side, size):
     assert max(sizes[0]) <= 30 + 16 * int(np.ceil(side / size))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_thin_picture_is_not_padded_to_a_square(monkeypatch, turned):
+    """3000 × 10 pixels in a square of 3000: what is resampled stays thin, and shows the same."""
+    strip = np.random.default_rng(5).integers(0, 256, (10, 3000, 3), dtype=np.uint8)
+    whole = np.full((3400, 3400, 3), FILL_RGB, np.uint8)  # the square and what the filter sees around it
+    whole[1695:1705, 200:3200] = strip
+    edges = (200.0, 200.0, 3200.0, 3200.0)
+    expected = np.asarray(Image.fromarray(whole).resize((60, 60), Image.Resampling.BICUBIC, box=edges))
+    middle = [1499.5, 4.5]
+    if turned:
+        strip, expected, middle = strip.transpose(1, 0, 2).copy(), expected.transpose(1, 0, 2), middle[::-1]
+    sizes, fromarray = [], Image.fromarray
+    monkeypatch.setattr(Image, "fromarray", lambda array: sizes.append(array.shape) or fromarray(array))
+    crop = crop_image(strip, affine_of(middle, 3000.0, 60).numpy(), 60)
+    assert np.abs(crop.astype(int) - expected).max() <= 1
+    assert min(sizes[0][:2]) < 1000
+
+
 @pytest.mark.parametrize("rotation_deg", [0.0, 30.0])
 def test_an_absurd_box_is_refused(rotation_deg):
     affine = affine_of([14.5, 9.5], 1e5, 64, rotation_deg=rotation_deg).numpy()
@@ -164,6 +183,18 @@ def test_32_bit_levels_are_stretched(tmp_path, kind):
     assert found.tolist() == [[0, 155, 255], [0 if kind is np.float32 else 255, 0, 155]]
     flat = written(tmp_path, Image.fromarray(np.full((2, 2), 7, kind)), "flat.tif")
     assert not read_image(flat).any()
+
+
+def test_32_bit_levels_are_stretched_stripe_by_stripe(tmp_path, monkeypatch):
+    """The lowest and the highest level lie in different stripes, and one holds no level at all."""
+    levels = np.array([[0, 51], [np.nan, np.nan], [102, 255], [153, 204], [25.5, 0]], np.float32) * 3
+    path = written(tmp_path, Image.fromarray(levels), "deep.tif")
+    whole = read_image(path)
+    monkeypatch.setattr(images, "_STRIPE_PIXELS", 2)
+    assert np.array_equal(read_image(path), whole)
+    assert whole[..., 0].tolist() == [[0, 51], [0, 0], [102, 255], [153, 204], [26, 0]]
+    monkeypatch.setattr(images, "_STRIPE_PIXELS", 4)  # the last one is smaller
+    assert np.array_equal(read_image(path), whole)
 
 
 def test_cmyk_becomes_rgb(tmp_path):

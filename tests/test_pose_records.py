@@ -120,6 +120,8 @@ def test_the_shipped_network_has_seen_drawings_alone():
         ({"data": {"sources": [{"kind": "synthetic"}, {"kind": "human36m"}]}}, True),
         ({"data": {"sources": [{"kind": "synthetic"}, {}]}}, None),
         ({"data": {"sources": ["?"]}}, None),
+        ({"data": {"sources": [{"kind": ["a"]}]}}, None),
+        ({"data": {"sources": [{"kind": "human36m"}, {"kind": 7}]}}, None),
         (dict(RELEASE), True),
     ],
 )

@@ -10,6 +10,7 @@ from downloads import picture, write_picture
 from typer.testing import CliRunner
 
 from hemlets_lib.cli import app
+from hemlets_lib.cli import downloads as printing
 from hemlets_lib.data import downloads as finding
 from hemlets_lib.data import prepare as module
 from hemlets_lib.data.downloads import check, find_reader
@@ -235,6 +236,16 @@ def test_the_commands(root, tmp_path, monkeypatch):
     bad = runner.invoke(app, ["data", "check", "listed", "--root", str(root)])
     assert bad.exit_code == 1 and "S1 Run 1.png: missing" in bad.output
     assert "human36m" in runner.invoke(app, ["data", "sets"]).output
+
+
+def test_the_tables_show_names_as_they_are(capsys, tmp_path):
+    """Square brackets in a data set's names are no markup, not even such as would be an error."""
+    left_out = (LeftOut("[/red] is no tag", 1, 0, "take[bold]1"),)
+    printing._print_prepared(
+        module.Prepared(tmp_path, "x", "y", "train", (Row("[S1]", 2, 1, 1),), {"a": 2}, left_out)
+    )
+    shown = capsys.readouterr().out
+    assert "[S1]" in shown and "[/red] is no tag" in shown and "take[bold]1" in shown
 
 
 def test_shards_do_not_go_into_the_download(root):

@@ -55,8 +55,8 @@ def refused(path: Path, message: str) -> str:
 # --- golden ---------------------------------------------------------------------------------------
 
 
-def test_the_layout_is_the_published_one():
-    published = Path(__file__).resolve().parents[2] / "shared" / "official_checkpoint_layout.json"
+def test_the_layout_is_the_published_one(real_samples):
+    published = real_samples.parent / "official_checkpoint_layout.json"
     if not published.is_file():
         pytest.skip(f"no published layout at {published}")
     assert json.loads(published.read_text()) == {name: list(shape) for name, shape in LAYOUT.items()}
@@ -158,6 +158,10 @@ def test_our_own_checkpoints_load_likewise(tmp_path):
             {"conv_tail.3.bias": torch.zeros(1152).to_sparse()},
             r"1 of another type \(conv_tail.3.bias: torch.float32, sparse_coo",
         ),
+        (
+            {"conv_tail.3.bias": torch.zeros(1152, device="meta")},
+            r"1 of another type \(conv_tail.3.bias: torch.float32, meta\)",
+        ),
         ({"backbone.bn1.num_batches_tracked": torch.tensor(0.5)}, r"1 of another type .*num_batches_tracked"),
         (
             {"FBI_encoder.0.bias": None, "extra": torch.zeros(1)},
@@ -180,6 +184,16 @@ def test_tensors_that_do_not_fit(path, state, change, message):
     state = {name: value for name, value in (state | change).items() if value is not None}
     torch.save(state, path)
     refused(path, message)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor(path, state, monkeypatch):
+    """However `torch.load` came to build one."""
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    torch.save(state, path)
+    changed = state | {"conv_tail.3.bias": nested}
+    monkeypatch.setattr(torch, "load", lambda *_, **__: changed)
+    refused(path, r"1 of another type \(conv_tail.3.bias: torch.float32, nested\)")
 
 
 def test_another_network(path):

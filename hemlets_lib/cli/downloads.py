@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +73,8 @@ def data_prepare(
     ] = None,
 ) -> None:
     """Crop a downloaded data set into shards to train and evaluate on; an interrupted run carries on."""
+    from rich.markup import escape
+
     from hemlets_lib.console import console
     from hemlets_lib.data.downloads import check, find_reader
     from hemlets_lib.data.prepare import prepare
@@ -83,7 +86,7 @@ def data_prepare(
     with console.status(f"reading the labels of {name}, form {reader.form}") as status:
 
         def on_take(take: str) -> None:
-            status.update(f"reading labels: {take}")
+            status.update(f"reading labels: {escape(take)}")
 
         prepared = prepare(
             name,
@@ -104,24 +107,28 @@ def data_prepare(
     if count := len(found.problems):
         console.print(
             f"The download is incomplete ({count} problem{'s' if count > 1 else ''}, the first: "
-            f"{found.problems[0]}). `hemlets data check {name} --root {root}` names what is missing.",
+            f"{found.problems[0]}). `hemlets data check {name} --root {shlex.quote(str(root))}` names what "
+            "is missing.",
             markup=False,
             style="yellow",
         )
     verb = "train" if part.startswith("train") else "eval"
+    shards = shlex.quote(str(out))
     console.print(
-        f"Use it with `hemlets {verb} --data {out}`; check it with `hemlets data verify {out}`.", markup=False
+        f"Use it with `hemlets {verb} --data {shards}`; check it with `hemlets data verify {shards}`.",
+        markup=False,
     )
 
 
 def _print_prepared(prepared: Prepared) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from hemlets_lib.console import console
 
     table = Table("subject", "frames", "actions", "cameras", box=None, pad_edge=False)
     for row in prepared.rows:
-        table.add_row(row.subject or "-", str(row.frames), str(row.actions), str(row.cameras))
+        table.add_row(escape(row.subject) or "-", str(row.frames), str(row.actions), str(row.cameras))
     table.add_row("all", str(prepared.frames), str(len(prepared.actions)), "")
     console.print(table)
     if not prepared.left_out:
@@ -129,7 +136,7 @@ def _print_prepared(prepared: Prepared) -> None:
         return
     table = Table("left out because", "items", "frames", "for example", box=None, pad_edge=False)
     for item in prepared.left_out:
-        table.add_row(item.reason, str(item.items), str(item.frames or "?"), item.example)
+        table.add_row(escape(item.reason), str(item.items), str(item.frames or "?"), escape(item.example))
     console.print(table)
 
 
@@ -156,6 +163,6 @@ def data_check(
         "they hold nothing of the data."
     )
     if not found.problems:
-        console.print(f"Next: `hemlets data prepare {name} --root {root}`", markup=False)
+        console.print(f"Next: `hemlets data prepare {name} --root {shlex.quote(str(root))}`", markup=False)
     else:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ import functools
 import io
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,11 @@ _EXIF_ORIENTATION = 0x0112
 _EXIF_ON_ITS_SIDE = (5, 6, 7, 8)  # width and height change places
 _HEIC_HEAD = 12
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_STRIPE_PIXELS = 2**22
 _FILTER_REACH = 3  # source pixels beyond the box that Pillow's bicubic filter may look at, per unit of scale
 _MAX_SUPERSAMPLING = 8
-_WIDE_BOX = 3  # a crop's side over the picture's longer side
-_MAX_BOX = 20  # the same; in a wider box the picture would be a speck
+_WIDE_BOX = 3  # a crop's width over the picture's, or its height over the picture's
+_MAX_BOX = 20  # a crop's side over the picture's longer side; in a wider box the picture would be a speck
 
 
 def decode_image(data: bytes, *, name: str = "picture") -> UInt8[np.ndarray, "H W 3"]:
@@ -125,12 +127,24 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        levels = np.asarray(picture, dtype=np.float64)
-        known = np.isfinite(levels)
-        low, high = (levels[known].min(), levels[known].max()) if known.any() else (0.0, 0.0)
-        stretched = np.where(known, levels - low, 0) * (255 / (high - low) if high > low else 0.0)
-        return Image.fromarray(stretched.round().astype(np.uint8))
+        known = (levels[np.isfinite(levels)] for levels in _stripes(picture))
+        extremes = [(float(levels.min()), float(levels.max())) for levels in known if levels.size] or [(0, 0)]
+        low, high = min(lowest for lowest, _ in extremes), max(highest for _, highest in extremes)
+        scale = 255 / (high - low) if high > low else 0.0
+        grey = [
+            (np.where(np.isfinite(levels), levels - low, 0) * scale).round().astype(np.uint8)
+            for levels in _stripes(picture)
+        ]
+        return Image.fromarray(np.concatenate(grey))
     return picture
+
+
+def _stripes(picture: Image.Image) -> Iterator[np.ndarray]:
+    """All levels of a grey picture from the top, few enough at a time to be held in float64."""
+    rows = max(1, _STRIPE_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        stripe = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        yield np.asarray(stripe, dtype=np.float64)
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -242,7 +256,7 @@ def _crop_box(
     scale = (high - low) / size  # source pixels per crop pixel
     reach = _FILTER_REACH * max(1, math.ceil(scale[0]))
     first, last = np.zeros(2, int), np.full(2, size)
-    if (high - low).max() > _WIDE_BOX * max(width, height):
+    if ((high - low) > _WIDE_BOX * np.array([width, height])).any():
         first = np.floor((-0.5 - reach - low) / scale).astype(int).clip(0, size)
         last = np.ceil((np.array([width, height]) - 0.5 + reach - low) / scale).astype(int).clip(0, size)
     low, high = low + first * scale, np.where(last == size, high, low + last * scale)

@@ -137,13 +137,9 @@ def listed_takes(
     for row, name in enumerate(names):
         stem, suffix = os.path.splitext(name.rpartition("/")[2])
         prefix, _, number = stem.rpartition("_")
-        if (
-            suffix.lower() not in _SUFFIXES
-            or not (number.isascii() and number.isdecimal())
-            or not int(number)
-        ):
+        if suffix.lower() not in _SUFFIXES or not _NUMBER.fullmatch(number):
             strange.append(name)
-        elif (frame := int(number) - 1) % step == 0:
+        elif (frame := int(number.lstrip("0")) - 1) % step == 0:
             rows.setdefault(prefix, []).append((frame, row))
     yield from (Skipped(name, STRANGE_NAME, 1) for name in strange)
     for prefix, found in rows.items():
