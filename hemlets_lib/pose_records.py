@@ -24,6 +24,7 @@ from hemlets_lib.weights import RELEASE, describe_network
 __all__ = [
     "CONVENTIONS",
     "DISTANCES",
+    "channels_note",
     "has_seen_photographs",
     "network_record",
     "people_records",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _VERSION = 1
+_MAPS_NAMED = 10  # in a note
 
 DISTANCES: Mapping[str, str] = {
     "known": "the distance from the camera was known",
@@ -65,6 +67,8 @@ CONVENTIONS: Mapping[str, Any] = {
     "parent, negative if farther, 0 if about as far; null where unknown",
     "part_states_from": "'triplets': read off the network's heatmap triplets; 'joints': computed from "
     "joints_root_rel_mm",
+    "channels_note": "of the network: which of its triplets and heatmaps may be another's, as their channels "
+    "could not be told; part_states read off such triplets may be wrong; empty where there are none",
     "score": "how sure the detector is, 0 to 1; null where there was none",
 }
 
@@ -127,13 +131,15 @@ def network_record(path: str | Path, info: CheckpointInfo) -> dict[str, Any]:
         info: What it says about itself.
 
     Returns:
-        JSON: `file`, `sha256`, `description`, `has_seen_photographs`, and all that the file says.
+        JSON: `file`, `sha256`, `description`, `has_seen_photographs`, `channels_note`, and all that the
+            file says.
     """
     return {
         "file": Path(path).name,
         "sha256": sha256(Path(path)),
         "description": describe_network(info),
         "has_seen_photographs": has_seen_photographs(info),
+        "channels_note": channels_note(info),
         "preset": info.preset,
         "config": info.config.to_dict(),
         "metadata": info.metadata,
@@ -162,6 +168,32 @@ def why_no_triplets(info: CheckpointInfo) -> str:
             "published. The joints do not depend on it; the parts' states below come from them."
         )
     return ""
+
+
+def channels_note(info: CheckpointInfo) -> str:
+    """What is uncertain about a network's maps, where `channels.inspect_channels` put them in order.
+
+    Args:
+        info: Of a file that `hemlets convert --inspect` wrote, or of another one.
+
+    Returns:
+        Sentences; empty where all are certain, or nobody had to look.
+    """
+    if "channels" not in info.metadata:
+        return ""
+    match info.metadata["channels"]:
+        case {"maps": [_, *_] as maps} if all(isinstance(each, Mapping) for each in maps):
+            unsure = [str(each.get("map")) for each in maps if each.get("verdict") != "certain"]
+        case _:
+            return "The file does not say which of the network's triplets and heatmaps are certain."
+    if not unsure:
+        return ""
+    more = f" and {len(unsure) - _MAPS_NAMED} more" if len(unsure) > _MAPS_NAMED else ""
+    return (
+        f"Which of the network's maps is which was worked out, and for {len(unsure)} of {len(maps)} it is "
+        f"uncertain ({'; '.join(unsure[:_MAPS_NAMED])}{more}): their triplets, and the parts' states "
+        "read off them, may be another's. The joints do not depend on it."
+    )
 
 
 def poses_content(

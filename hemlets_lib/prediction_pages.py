@@ -77,6 +77,8 @@ def weights_box(network: Mapping[str, Any]) -> str:
         True: "",
     }[seen]
     doubt = f"<p><strong>{html.escape(doubt)}</strong></p>" if doubt else ""
+    if note := network.get("channels_note"):
+        doubt += f"<p><strong>{html.escape(note)}</strong></p>"
     file, said = html.escape(str(network["file"])), html.escape(network["description"])
     return (
         f'<div class="weights{"" if seen else " doubtful"}"><p>Predicted by <code>{file}</code> '

@@ -13,6 +13,7 @@ from hemlets_lib.people import FoundPeople, PersonBox, predict_people
 from hemlets_lib.pose_records import (
     CONVENTIONS,
     DISTANCES,
+    channels_note,
     has_seen_photographs,
     network_record,
     people_records,
@@ -127,6 +128,21 @@ def test_the_shipped_network_has_seen_drawings_alone():
 )
 def test_what_networks_have_seen(metadata, expected):
     assert has_seen_photographs(info(metadata)) is expected
+
+
+def test_uncertain_channels_are_noted(tmp_path):
+    """After `hemlets convert --inspect`: what was left over is decoded, and said to be uncertain."""
+    maps = [{"map": f"neck → head, {number}", "verdict": "certain"} for number in range(14)]
+    path = tmp_path / "w.safetensors"
+    save_checkpoint(path, HEMletsNet(CONFIG), metadata={"channels": {"maps": maps}})
+    record = network_record(path, load_checkpoint(path).info)
+    assert record["channels_note"] == "" and channels_note(info({})) == ""
+    unsure = [*maps[:2], *({**each, "verdict": "shown 0 times"} for each in maps[2:])]
+    save_checkpoint(path, HEMletsNet(CONFIG), metadata={"channels": {"maps": unsure}})
+    note = network_record(path, load_checkpoint(path).info)["channels_note"]
+    assert "for 12 of 14 it is uncertain (neck → head, 2; neck" in note and "head, 11 and 2 more)" in note
+    for damaged in (None, {}, {"maps": []}, {"maps": [7]}, {"maps": "all"}):
+        assert "does not say which" in channels_note(info({"channels": damaged}))
 
 
 def test_triplets_whose_order_nobody_published_are_left_out():

@@ -128,6 +128,14 @@ def test_each_panel_shows_its_part(found):
     assert "?, no joint found" in soup.select_one("#triplets-2 figcaption").get_text()
 
 
+def test_uncertain_maps_are_said_on_every_page(found):
+    note = "2 of 60 are uncertain (<b>)"
+    page = picture_page("me.jpg", found, Shown({**NETWORK, "channels_note": note}, HEMLETS18))["index.html"]
+    assert note in parsed(page).select_one(".weights").get_text()
+    seen = {**NETWORK, "has_seen_photographs": True, "channels_note": note}
+    assert note in parsed(weights_box(seen)).get_text()
+
+
 def test_the_weights_come_first(found):
     page = picture_page("me.jpg", found, SHOWN)["index.html"]
     text = parsed(page).get_text(" ", strip=True)
