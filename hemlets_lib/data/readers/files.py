@@ -206,8 +206,7 @@ def _plain(content: bytes, where: str) -> Any:
         return load_plain_pickle(content)
     except ForbiddenPickle as error:
         raise DownloadError(
-            f"{where}: expected plain data, got a pickle that is more: {error}. It was not run; do not trust "
-            "the file."
+            f"{where}: expected plain data, got a pickle that {error}. It was not run; do not trust the file."
         ) from error
 
 
@@ -315,8 +314,8 @@ def as_array(
         DownloadError: If it is not numbers, of another shape, or not finite where that is asked for.
     """
     got = np.shape(value) if isinstance(value, np.ndarray) else _nesting(value)
-    check_shape(got, shape, name=name, where=where)
     if math.prod(got) * _FLOAT_BYTES > LARGEST_ARRAY:
+        check_shape(got, shape, name=name, where=where)
         raise DownloadError(f"{where}: expected `{name}` to fit into memory, got an array of shape {got}.")
     try:
         array = np.asarray(value)

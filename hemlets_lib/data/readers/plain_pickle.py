@@ -110,10 +110,10 @@ class _Unpickler(pickle._Unpickler):  # the one in Python
             return _Dtype
         if module == "_codecs" and name == "encode":
             return _encode
-        raise ForbiddenPickle(f"it asks for {module}.{name}")
+        raise ForbiddenPickle(f"asks for {module}.{name}")
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise ForbiddenPickle("it has references out of itself")
+        raise ForbiddenPickle("has references out of itself")
 
 
 def load_plain_pickle(content: bytes) -> Any:
