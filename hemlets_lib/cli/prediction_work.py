@@ -56,7 +56,7 @@ _OF_ONE_FILE = (ValueError, OSError, ImportError, MemoryError)
 class _Drawn(NamedTuple):
     """A video's frame, drawn: its number, its moment, who is in it as JSON, JPEGs."""
 
-    index: int
+    number: int
     time_s: float
     record: dict[str, Any]
     overlay: bytes
@@ -192,10 +192,10 @@ class PredictionTask:
             for frame in itertools.chain([first], frames):
                 if frame.thumbnail is not None:
                     (partial / _THUMBNAIL).write_bytes(frame.thumbnail)
-                address = f"frames/{frame.index:06d}.jpg"
+                address = f"frames/{frame.number:06d}.jpg"
                 (partial / address).write_bytes(frame.overlay)
                 records.append(frame.record)
-                shown.append(VideoFrame(frame.index, frame.time_s, address, frame.record["people"]))
+                shown.append(VideoFrame(frame.number, frame.time_s, address, frame.record["people"]))
             words = _frames_in_words(shown, first.record["boxes_from"], self.failures.get(file.name))
             page = video_page(readable(file.path.name), shown, self._shown, note=words)
             (partial / _INDEX).write_text(page, encoding="utf-8")
