@@ -82,6 +82,9 @@ def test_its_numbers_are_those_of_the_committed_results():
     }
     shares = [row["data_percent"] for row in measured("benchmarks/results/training.json")["rows"]]
     render = measured("benchmarks/results/render.json")["images_per_second"]
+    prepared = measured("benchmarks/results/prepare.json")
+    decoded_per_s = {round(row["mbit_per_s"]): row["video_frames_per_s_wall"] for row in prepared["prepare"]}
+    loaded_per_s = [row["images_per_s"] for row in prepared["load"]]
     for claim in (
         f"{takes} takes, {everything['views']} views",
         f"{lifted:.1f} mm per joint; laid flat: {flat:.1f} mm",
@@ -96,6 +99,8 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"the {len(real['takes'])} CMU takes",
         f"{other_motion:.1f} mm on the test subjects' bodies, {other_bodies:.1f} mm on the recorded ones",
         f"{render['person, 128 px, 2 threads']:.0f} images/s",
+        f"{decoded_per_s[10]:.0f} (10 Mbit/s) to {decoded_per_s[5]:.0f} (5 Mbit/s) video frames/s",
+        f"{min(loaded_per_s):.0f} to {max(loaded_per_s):.0f} images/s",
         f"one core: {render['whole sample, 128 px, 1 threads']:.0f} |",
     ):
         assert claim in README, claim
