@@ -59,6 +59,12 @@ class RunFolder:
         """What resuming takes."""
         return self.root / _STATE
 
+    def forget_unsaved(self) -> None:
+        """Makes room for the same run where one ended before its first save: nothing of it can be kept."""
+        if self.exists and not self.state_path.exists():
+            for name in (_LOG, _CONFIG):
+                (self.root / name).unlink(missing_ok=True)
+
     def create(self, config: TrainConfig, data: Mapping[str, Any]) -> None:
         """Writes down what will be run, in the folder that is `held`.
 

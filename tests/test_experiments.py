@@ -188,6 +188,18 @@ def test_a_cell_that_was_stopped_ends_as_one_that_was_not(tiny, shards, tmp_path
     assert run_cell(cell, halved)["scores"] == expected["scores"]
 
 
+def test_a_cell_killed_before_its_first_save_starts_anew(tiny, shards, tmp_path):
+    experiment, profile = tiny
+    cell = experiment.cell(profile, "H3.6M #1*", "2d", 0)
+    whole, killed = (Workplace(shards, tmp_path / name, device="cpu") for name in ("whole", "killed"))
+    ensure_data([cell], whole, workers=0, show_progress=False)
+    expected = run_cell(cell, whole)
+    killed.cell_folder(cell).mkdir(parents=True)
+    config = whole.cell_folder(cell) / "config.json"  # all that a run leaves until then
+    (killed.cell_folder(cell) / "config.json").write_bytes(config.read_bytes())
+    assert run_cell(cell, killed)["scores"] == expected["scores"]
+
+
 def finish(cell, place, mpjpe):
     """As if the cell had run."""
     row = {"metric": "mpjpe", "unit": "mm", "columns": {"Walk": mpjpe - 1}, "mean_of_columns": mpjpe}

@@ -162,9 +162,10 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
     tests = {protocol: _shards(cell, role, workplace) for protocol, role in cell.tests.items()}
     first = next(iter(tests.values()))
     curve_set = LabelBudget(first, length=min(len(first), _VALIDATION_PICTURES))
+    RunFolder(folder).forget_unsaved()
     started = time.perf_counter()
     run = train(
-        cell.config, mixture, folder, validation=curve_set, resume=RunFolder(folder).state_path.exists(),
+        cell.config, mixture, folder, validation=curve_set, resume=RunFolder(folder).exists,
         device=workplace.device,
     )  # fmt: skip
     model, _ = load_checkpoint(run.model_path)
