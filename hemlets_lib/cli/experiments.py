@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hemlets_lib.cli.options import PATH, TEXT, Profile
+from hemlets_lib.cli.options import PATH, TEXT
 
 __all__ = ["experiments"]
 
@@ -16,7 +16,7 @@ experiments = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="An experiment of the registry.", **TEXT)]
-ProfileOption = Annotated[Profile, typer.Option(help="How much to compute.")]
+ProfileOption = Annotated[str, typer.Option(help="How much to compute: a profile of the registry.", **TEXT)]
 Seeds = Annotated[int, typer.Option(min=1, max=10, help="How many seeds, from 0.")]
 Shards = Annotated[Path, typer.Option(help="Folder of drawn data.", **PATH)]
 Runs = Annotated[Path, typer.Option(help="Folder of the cells' runs.", **PATH)]
@@ -48,7 +48,7 @@ def list_experiments() -> None:
 )
 def run(
     name: Name,
-    profile: ProfileOption = Profile.laptop,
+    profile: ProfileOption = "laptop",
     seeds: Seeds = 1,
     only: Annotated[
         list[str] | None,
@@ -89,7 +89,7 @@ def run(
 
 @experiments.command("status", epilog="Example:  hemlets experiments status --profile laptop")
 def status(
-    profile: ProfileOption = Profile.laptop, results: Results = None, runs: Runs = Path("runs/experiments")
+    profile: ProfileOption = "laptop", results: Results = None, runs: Runs = Path("runs/experiments")
 ) -> None:
     """How many cells of each experiment are committed, or finished here."""
     from rich.table import Table
@@ -100,10 +100,10 @@ def status(
     from hemlets_lib.experiments.sweep import read_gathered
 
     registry, workplace = read_registry(), Workplace(runs=runs)
-    committed = read_gathered(profile.value, results).cells
+    committed = read_gathered(profile, results).cells
     table = Table("experiment", "cells a seed", "committed", "finished here", box=None, pad_edge=False)
     for each in registry.experiments.values():
-        cells = list(each.cells(registry.profile(profile.value), MOST_SEEDS))
+        cells = list(each.cells(registry.profile(profile), MOST_SEEDS))
         here = sum(result_of(cell, workplace) is not None for cell in cells)
         done = sum(cell.key in committed for cell in cells)
         table.add_row(each.name, str(len(cells) // MOST_SEEDS), str(done), str(here))
@@ -111,12 +111,12 @@ def status(
 
 
 @experiments.command("report", epilog="Example:  hemlets experiments report table4 --profile laptop")
-def report(name: Name, profile: ProfileOption = Profile.laptop, results: Results = None) -> None:
+def report(name: Name, profile: ProfileOption = "laptop", results: Results = None) -> None:
     """An experiment's table: means with intervals, and paired differences to its baseline."""
     _print_table(name, profile, results)
 
 
-def _cells(name: str, profile: Profile, seeds: int, only: list[str]) -> list[Any]:
+def _cells(name: str, profile: str, seeds: int, only: list[str]) -> list[Any]:
     from hemlets_lib.experiments.registry import read_registry
 
     registry = read_registry()
@@ -130,7 +130,7 @@ def _cells(name: str, profile: Profile, seeds: int, only: list[str]) -> list[Any
         )
     settings = {each for each in only if each in experiment.settings} or set(experiment.settings)
     conditions = {each for each in only if each in experiment.conditions} or set(experiment.conditions)
-    cells = experiment.cells(registry.profile(profile.value), seeds)
+    cells = experiment.cells(registry.profile(profile), seeds)
     return [cell for cell in cells if cell.setting in settings and cell.condition in conditions]
 
 
@@ -146,7 +146,7 @@ def _workplace(shards: Path, runs: Path, real: list[str], device: str | None) ->
     return Workplace(shards, runs, folders, device)
 
 
-def _print_table(name: str, profile: Profile, results: Path | None) -> None:
+def _print_table(name: str, profile: str, results: Path | None) -> None:
     from rich.table import Table
 
     from hemlets_lib.console import console
@@ -157,13 +157,13 @@ def _print_table(name: str, profile: Profile, results: Path | None) -> None:
     registry = read_registry()
     experiment = registry.experiment(name)
     score = get_protocol(experiment.protocol).rows[0]
-    gathered = read_gathered(profile.value, results)
-    found = table(experiment, registry.profile(profile.value), gathered, score=score.name)
+    gathered = read_gathered(profile, results)
+    found = table(experiment, registry.profile(profile), gathered, score=score.name)
     shown = Table(
         "setting", "condition", f"{score.name} ({score.unit})", f"against {experiment.baseline}", "seeds",
-        box=None, pad_edge=False, title=f"{experiment.title} ({profile.value})",
+        box=None, pad_edge=False, title=f"{experiment.title} ({profile})",
     )  # fmt: skip
     for row in found:
         difference = "" if row.difference is None else str(row.difference)
         shown.add_row(row.setting, row.condition, str(row.mean), difference, str(row.mean.n))
-    console.print(shown if found else f"No results of {name} in profile {profile.value} yet.")
+    console.print(shown if found else f"No results of {name} in profile {profile} yet.")

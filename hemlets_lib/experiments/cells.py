@@ -20,11 +20,13 @@ from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.data.counterparts import LABEL_NOISE, Counterpart
 from hemlets_lib.data.label_budget import LabelBudget
 from hemlets_lib.data.mixing import Mixture
+from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset, build_shards
 from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest
 from hemlets_lib.data.synthetic import SyntheticDataset
 from hemlets_lib.evaluate import evaluate
-from hemlets_lib.experiments.registry import Cell, Role
+from hemlets_lib.experiments.probes import probe
+from hemlets_lib.experiments.registry import NOISY, Cell, Role
 from hemlets_lib.results import provenance, read_json, write_json
 from hemlets_lib.run_folder import RunFolder
 from hemlets_lib.train import train
@@ -32,9 +34,9 @@ from hemlets_lib.train import train
 __all__ = ["RESULT_NAME", "Workplace", "drawn_folder", "ensure_data", "result_of", "run_cell"]
 
 RESULT_NAME = "result.json"
-_NOISY = ("ordinal-train", "fbi-train")
 _CURVE = ("step", "mpjpe_mm", "pa_mpjpe_mm", "polarity_percent")
 _VALIDATION_PICTURES = 300  # of the test role, for the curve
+_PROBED_PICTURES = 600  # of the test role, and of those that it was trained on
 _SEEDS = {"train": 0, "test": 2, "validate": 2}  # of the generator; the splits share no people anyway
 
 
@@ -80,13 +82,13 @@ def drawn_folder(cell: Cell, role: str, shards: Path) -> tuple[Path, SyntheticDa
     """
     name, _, split = role.rpartition("-")
     profile = cell.profile
-    number = profile.pictures if split == "train" else profile.test_pictures
+    number = profile.pictures_of.get(role, profile.pictures) if split == "train" else profile.test_pictures
     folder = f"{role}-{number}-{profile.size}px"
     if name == "human36m":
         outfits: Literal["subject", "random"] = "random" if split == "train" else "subject"
         drawn = SyntheticDataset(number, split=split, seed=_SEEDS[split], size=profile.size, outfits=outfits)
         return shards / folder, drawn
-    noise = (LABEL_NOISE if cell.noise is None else cell.noise) if role in _NOISY else None
+    noise = (LABEL_NOISE if cell.noise is None else cell.noise) if role in NOISY else None
     if noise is not None:
         folder += f"-noise{noise:g}"
     return shards / folder, Counterpart(
@@ -174,6 +176,10 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         protocol: evaluate(model, shards, protocol=protocol, device=device).to_dict()
         for protocol, shards in tests.items()
     }
+    seen = _with_depth(sources)
+    probed = {"test": probe(model, _spread(first))}
+    if seen is not None:
+        probed["train"] = probe(model, seen)
     result = {
         "name": cell.name,
         "profile": cell.profile.name,
@@ -182,6 +188,7 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         "identity": cell.identity,
         "data": {role: "real" if role in workplace.real else "drawn" for role in _roles(cell)},
         "scores": scores,
+        "probes": probed,
         "curve": [
             {name: record[name] for name in _CURVE if name in record} for record in run.read_log("validation")
         ],
@@ -207,4 +214,19 @@ def _shards(cell: Cell, role: str, workplace: Workplace) -> ShardDataset:
 def _source(cell: Cell, role: Role, workplace: Workplace) -> LabelBudget:
     shards = _shards(cell, role.name, workplace)
     otherwise: Any = role.otherwise
-    return LabelBudget(shards, depth_every=role.depth_every, otherwise=otherwise)
+    return LabelBudget(shards, depth_every=role.depth_every, otherwise=otherwise, length=role.length)
+
+
+def _with_depth(sources: Iterable[LabelBudget]) -> list[Sample] | None:
+    """Pictures with 3D labels that the network was trained on; None where there were none."""
+    for source in sources:
+        numbers = range(0, len(source), source.depth_every)[:_PROBED_PICTURES]
+        if source[0].joints_cam_mm is not None:
+            return [source[number] for number in numbers]
+    return None
+
+
+def _spread(samples: ShardDataset) -> list[Sample]:
+    """As many of a test set as are probed, evenly over all of it."""
+    step = max(1, len(samples) // _PROBED_PICTURES)
+    return [samples[number] for number in range(0, len(samples), step)]

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from hemlets_lib.recipes import RECIPES, TrainConfig
 
 __all__ = [
     "MOST_SEEDS",
+    "NOISY",
     "REGISTRY_VARIABLE",
     "Answer",
     "Cell",
@@ -38,19 +39,25 @@ REGISTRY_VARIABLE = "HEMLETS_REGISTRY"
 """Environment variable: a registry that is read instead of the checkout's."""
 
 MOST_SEEDS = 10
+NOISY = ("ordinal-train", "fbi-train")  # drawn roles whose labels err
 _NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: the smaller network of Table 4
 _BLIND_TO_ORDER = ("none", "2d")  # supervisions without triplets
 _KEYS = {
-    "profile": {"preset", "options", "pictures", "test_pictures", "size"},
+    "profile": {
+        "preset", "options", "pictures", "pictures_of", "test_pictures", "size", "minutes", "memory_gb",
+    },
     "experiment": {
-        "title", "notebook", "protocol", "tests", "baseline", "budget", "settings", "conditions", "answers",
+        "title", "notebook", "protocol", "tests", "baseline", "settings", "conditions", "answers",
     },
     "setting": {"data", "noise"},
     "condition": {"options", "data", "network", "variant"},
-    "role": {"ratio", "depth_every", "otherwise"},
+    "role": {"ratio", "depth_every", "otherwise", "length"},
     "answer": {"table", "row", "columns", "cell", "protocol", "score", "mean"},
 }  # fmt: skip
-_OPTIONAL = {"answers", "columns", "mean", "noise", "data", "network", "variant", "depth_every", "otherwise"}
+_OPTIONAL = {
+    "answers", "columns", "mean", "noise", "data", "network", "variant", "depth_every", "otherwise", "length",
+    "pictures_of",
+}  # fmt: skip
 
 
 class RegistryError(ValueError):
@@ -68,6 +75,9 @@ class Profile:
         pictures: Of each training role that is drawn.
         test_pictures: Of each test role that is drawn.
         size: Side of drawn pictures, pixels.
+        minutes: That a cell takes on the machine it is meant for; it is stopped after ten times as many.
+        memory_gb: That it takes at most.
+        pictures_of: Role → number, where it is another than `pictures`.
     """
 
     name: str
@@ -76,6 +86,9 @@ class Profile:
     pictures: int
     test_pictures: int
     size: int
+    minutes: float
+    memory_gb: float
+    pictures_of: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,12 +100,14 @@ class Role:
         ratio: Its share of a batch.
         depth_every: One picture in so many keeps its 3D labels.
         otherwise: What the others keep, see `data.label_budget`.
+        length: Only its first so many pictures.
     """
 
     name: str
     ratio: float = 1.0
     depth_every: int = 1
     otherwise: str = "2d"
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,16 +161,25 @@ class Cell:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that fixes its numbers, as JSON."""
+        """All that fixes its numbers, as JSON; without what is at its default, so that an option that is
+        added to a recipe, a network or a role one day leaves today's keys as they are."""
         profile = self.profile
-        return {
-            "config": self.config.to_dict(),
-            "roles": [vars(role) for role in self.roles],
+        config = self.config.to_dict()
+        config["model"] = _said(self.config.model, config["model"])
+        config["augmentation"] = _said(self.config.augmentation, config["augmentation"])
+        identity = {
+            "config": _said(self.config, config),
+            "roles": [_said(role, asdict(role)) for role in self.roles],
             "tests": dict(self.tests),
-            "noise": self.noise,
             "pictures": [profile.pictures, profile.test_pictures, profile.size],
             "generator": GENERATOR_VERSION,
         }
+        used = {role.name for role in self.roles} & set(profile.pictures_of)
+        if used:
+            identity["pictures_of"] = {role: profile.pictures_of[role] for role in sorted(used)}
+        if self.noise is not None:
+            identity["noise"] = self.noise
+        return identity
 
     @property
     def key(self) -> str:
@@ -179,7 +203,6 @@ class Experiment:
     protocol: str
     tests: Mapping[str, str]
     baseline: str
-    budget: Mapping[str, float]
     settings: Mapping[str, Mapping[str, Any]]
     conditions: Mapping[str, Mapping[str, Any]]
     answers: tuple[Answer, ...]
@@ -204,14 +227,14 @@ class Experiment:
         if row.get("network") == "baseline":
             model = replace(model, intermediate=False, fusion=None)
             base = replace(base, supervision="none")
-        config = replace(base, model=model).with_options({**profile.options, **row["options"], "seed": seed})
+        options = {**profile.options, **row["options"], "seed": seed}
+        config = replace(base, model=model).with_options(options)
         data = {**columns["data"], **row.get("data", {})}
         roles = tuple(Role(name, **options) for name, options in data.items())
         if config.supervision in _BLIND_TO_ORDER:  # then the same run whatever is known of the depth order
             roles = tuple(replace(role, otherwise="2d") for role in roles)
-        return Cell(
-            self.name, profile, setting, condition, seed, config, roles, self.tests, columns.get("noise")
-        )
+        noise = columns.get("noise") if any(role.name in NOISY for role in roles) else None
+        return Cell(self.name, profile, setting, condition, seed, config, roles, self.tests, noise)
 
     def over_seeds(self, profile: Profile, setting: str, condition: str) -> list[Cell]:
         """A setting and a condition with every seed that anybody may have run.
@@ -347,6 +370,15 @@ def _answers(listed: Any, experiment: Mapping[str, Any], where: str) -> Iterator
             paper_number(entry["table"], entry["row"], column).key, setting, condition, protocol.name,
             entry["score"], column if column in headings else None, mean,
         )  # fmt: skip
+
+
+def _said(record: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a dataclass's values that are not its defaults."""
+    defaults = {
+        item.name: item.default if item.default_factory is MISSING else item.default_factory()
+        for item in fields(record)
+    }
+    return {name: value for name, value in values.items() if getattr(record, name) != defaults[name]}
 
 
 def _checked(entry: Any, kind: str, where: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from hemlets_lib.experiments.cells import Workplace, ensure_data, result_of
 from hemlets_lib.experiments.registry import Cell, Experiment, Profile
 from hemlets_lib.experiments.statistics import Interval, mean_interval, paired_difference
-from hemlets_lib.notebooks import PROFILES, execute
+from hemlets_lib.notebooks import execute
 from hemlets_lib.results import read_json, write_json
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-_PATIENCE = 10  # times what a notebook of the profile may take: slow machines train slowly, and resume
+_PATIENCE = 10  # times the minutes of its profile that a cell may take: slow machines train slowly, and resume
 
 
 def results_folder() -> Path:
@@ -158,7 +158,7 @@ def _run_in_notebook(number: int, cell: Cell, workplace: Workplace, threads: int
             "real": {role: str(Path(path).absolute()) for role, path in workplace.real.items()},
             "device": workplace.device,
         },
-        timeout_s=_PATIENCE * PROFILES[cell.profile.name],
+        timeout_s=_PATIENCE * 60 * cell.profile.minutes,
     )
     if outcome.status == "ok" and result_of(cell, workplace) is None:
         return number, f"{folder}: the notebook ended without a result"
