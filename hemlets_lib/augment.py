@@ -5,7 +5,8 @@ resampling, which also brings the picture to the model's size), then its colours
 map of RGB), then it may be partly covered. What happens to a sample depends on (seed, epoch, its number)
 alone: not on the batch it is in, the worker that read it or the device.
 
-    joints_crop    x, y move with the picture. z stays, also under scaling: depth is metric
+    joints_crop    x, y move with the picture. z stays, also under scaling: depth is metric. Paper silent:
+                   `scale_depth` scales it along
     joint_valid    stays: a joint that has left the crop is still known, `Batch.in_crop` tells
     part_states    a mirror swaps left and right parts; each keeps its own depth order
     affine         now the whole way from the picture's pixels to those of the new crop
@@ -69,6 +70,8 @@ class AugmentConfig:
         channel_gain: Each of R, G and B on its own, likewise: the colour of the light.
         erase: Probability that a rectangle is covered. Joints below it stay labelled: they are hidden.
         erase_side: Its shortest and longest side, as a fraction of the crop's.
+        scale_depth: Magnify depth about the root along with the picture, as if the person were larger.
+            `joints_cam_mm` stay, so the way back from `joints_crop` no longer leads to them.
 
     Raises:
         ValueError: If a value is out of range.
@@ -87,6 +90,7 @@ class AugmentConfig:
     channel_gain: float = 0.1
     erase: float = 0.0
     erase_side: tuple[float, float] = (0.1, 0.3)
+    scale_depth: bool = False
 
     def __post_init__(self) -> None:
         for names, low, high in (
@@ -152,6 +156,7 @@ class Augmentation(NamedTuple):
     shift: Float[Tensor, "B 2"] | None = None  # (x, y) in crop space, last
     colours: Colours | None = None
     cover: Float[Tensor, "B 4"] | None = None  # left, top, right, bottom in the new crop; empty for none
+    depth_scale: Float[Tensor, "B"] | None = None  # of z
 
     def linear(self) -> Float[Tensor, "B 2 2"]:
         """What happens to (x, y) in crop space, but for the shift; cf. `geometry.crop_affine`."""
@@ -237,13 +242,15 @@ def draw_augmentation(
         side = side * (uniform[:, _COVER + 4, None] < config.erase)
         middle = uniform[:, _COVER + 2 : _COVER + 4] - 0.5
         cover = torch.cat([middle - side / 2, middle + side / 2], -1)
+    scale = low + (high - low) * uniform[:, _SCALE]
     return Augmentation(
         rotation_deg=about(0, config.rotation_deg, _TURN),
-        scale=low + (high - low) * uniform[:, _SCALE],
+        scale=scale,
         flip=uniform[:, _FLIP] < config.flip if config.flip > 0 else None,
         shift=about(0, config.translation, _SHIFT, 2) if config.translation > 0 else None,
         colours=colours,
         cover=cover,
+        depth_scale=scale if config.scale_depth else None,
     )
 
 
@@ -271,11 +278,14 @@ def apply_augmentation(
 
     planar = _times(linear, batch.joints_crop[..., :2]) + shift[:, None]
     planar = torch.where(batch.joint_valid[..., None], planar, 0)
+    depth = batch.joints_crop[..., 2:]
+    if augmentation.depth_scale is not None:
+        depth = depth * augmentation.depth_scale[:, None, None]
     to_crop = px_to_crop(batch.affine[..., 2], side)  # where the picture's origin lies in crop space
     moved = replace(
         batch,
         images=_alter(batch.images, augmentation, linear, shift, size),
-        joints_crop=torch.cat([planar, batch.joints_crop[..., 2:]], -1),
+        joints_crop=torch.cat([planar, depth], -1),
         affine=torch.cat(
             [
                 _times(linear, batch.affine[..., :2].mT).mT * (size / side),

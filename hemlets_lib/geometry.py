@@ -38,7 +38,9 @@ __all__ = [
     "root_relative",
 ]
 
-DEPTH_RANGE_MM = 2000.0  # the depth axis of crop space; the official code's ±1000 mm about the root
+# The depth axis of crop space. Paper silent: the official code's ±1000 mm about the root. A network's volume
+# may span another range (`ModelConfig.depth_range_mm`).
+DEPTH_RANGE_MM = 2000.0
 
 
 class Grid(StrEnum):
@@ -46,7 +48,7 @@ class Grid(StrEnum):
 
     `cell_centred` follows the pixel convention above: the axis ends at the outer edges of the first
     and last cell. `corner_aligned` puts its ends on those cells' centres, as the official network
-    does (bins i/63 - 0.5). Gaussians and integrals must use the same one.
+    does (bins i/63 - 0.5). Gaussians and integrals must use the same one. Paper silent.
     """
 
     CELL_CENTRED = "cell_centred"

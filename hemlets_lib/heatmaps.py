@@ -1,10 +1,13 @@
 """Heatmaps: Gaussians from joints, and joints back from maps by their expectation.
 
 Contract: joints are in crop space (`geometry`), (x, y) or (x, y, z) in [-0.5, 0.5]. Maps are (…, H, W)
-and volumes (…, D, H, W). Gaussians have height 1 and σ in cells.
+and volumes (…, D, H, W). Gaussians have height 1, or sum 1 (`norm`), and σ in cells.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,18 +16,39 @@ from torch import Tensor
 from hemlets_lib.geometry import Grid
 
 __all__ = [
+    "GaussianNorm",
     "default_sigma",
     "gaussian_profiles",
     "peak_2d",
+    "peak_height",
     "render_heatmaps",
     "soft_argmax_2d",
     "soft_argmax_3d",
 ]
 
+GaussianNorm = Literal["height", "sum"]
+
 
 def default_sigma(size: int | tuple[int, int]) -> float:
     """σ in cells where none is given: 2.0 at 64 cells, in proportion otherwise. Paper silent."""
     return (size if isinstance(size, int) else size[1]) / 32
+
+
+def peak_height(norm: GaussianNorm, sigma: float) -> float:
+    """How high a Gaussian's peak is: 1, or 1 / (2πσ²) where its cells sum to 1.
+
+    Args:
+        norm: What is 1, the "height" or the "sum". The paper's 'normalized' could mean either.
+        sigma: In cells. Far below half a cell the sum depends on where in its cell the joint is.
+
+    Raises:
+        ValueError: If the norm is unknown.
+
+    Source: Paper silent; `height` is the default.
+    """
+    if norm not in ("height", "sum"):
+        raise ValueError(f"`norm` must be 'height' or 'sum', got {norm!r}")
+    return 1.0 if norm == "height" else 1 / (2 * math.pi * sigma**2)
 
 
 def gaussian_profiles(
@@ -34,6 +58,7 @@ def gaussian_profiles(
     sigma: float | None = None,
     grid: Grid | str = Grid.CELL_CENTRED,
     valid: Bool[Tensor, "*batch"] | None = None,
+    norm: GaussianNorm = "height",
 ) -> tuple[Float[Tensor, "*batch W"], Float[Tensor, "*batch H"]]:
     """The two 1D Gaussians whose outer product is each joint's 2D Gaussian.
 
@@ -45,12 +70,13 @@ def gaussian_profiles(
         sigma: In cells; `default_sigma(size)` where left out.
         grid: How crop space lies over the cells.
         valid: Which joints to draw; all where left out.
+        norm: What is 1: each Gaussian's height, or its sum (`peak_height`).
 
     Returns:
         The profile along x, and the one along y.
 
     Raises:
-        ValueError: If there are fewer than two coordinates, or σ is not positive.
+        ValueError: If there are fewer than two coordinates, σ is not positive, or the norm is unknown.
     """
     height, width = (size, size) if isinstance(size, int) else size
     sigma = default_sigma(size) if sigma is None else sigma
@@ -65,11 +91,12 @@ def gaussian_profiles(
     if valid is not None:
         drawn = drawn & valid
     planar = torch.where(drawn[..., None], planar, 0)
+    peak = math.sqrt(peak_height(norm, sigma))  # of each profile; exactly 1 by default
 
     def profile(axis: int, n: int) -> Tensor:
         cells = torch.arange(n, device=planar.device, dtype=planar.dtype)
         distance = cells - Grid(grid).to_cells(planar[..., axis : axis + 1], n)  # (*batch, n)
-        return torch.exp(-0.5 * (distance / sigma).square()) * drawn[..., None]
+        return torch.exp(-0.5 * (distance / sigma).square()) * drawn[..., None] * peak
 
     return profile(0, width), profile(1, height)
 
@@ -81,8 +108,9 @@ def render_heatmaps(
     sigma: float | None = None,
     grid: Grid | str = Grid.CELL_CENTRED,
     valid: Bool[Tensor, "B J"] | None = None,
+    norm: GaussianNorm = "height",
 ) -> Float[Tensor, "B J H W"]:
-    """One Gaussian of height 1 per joint: the target of the 2D joint loss.
+    """One Gaussian per joint, of height 1 by default: the target of the 2D joint loss.
 
     Args:
         joints_crop: (x, y), or (x, y, z) of which z is ignored.
@@ -90,10 +118,13 @@ def render_heatmaps(
         sigma: In cells; `default_sigma(size)` where left out.
         grid: How crop space lies over the cells.
         valid: Which joints to draw; all where left out. A missing joint's map is empty.
+        norm: What is 1: each Gaussian's height, or its sum (`peak_height`).
 
     Source: Eq. (4); the paper's 'normalized' Gaussian is read as height 1.
     """
-    along_x, along_y = gaussian_profiles(joints_crop, size=size, sigma=sigma, grid=grid, valid=valid)
+    along_x, along_y = gaussian_profiles(
+        joints_crop, size=size, sigma=sigma, grid=grid, valid=valid, norm=norm
+    )
     return along_y[..., :, None] * along_x[..., None, :]
 
 

@@ -1,7 +1,8 @@
 """The ambiguity ledger: where the paper is silent or this library departs from it, as data.
 
 Code says so on the spot (`Paper silent: …`, `Differs from the paper: …`); a test holds the two together.
-What a choice does to the numbers is measured in notebook 08 and in `experiments/`.
+What a choice does to the numbers is measured by the experiment `ledger` of the registry, whose conditions
+the entries name; `experiments.ledger_effects` brings both together, for notebook 08.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Entry:
         reason: Why.
         module: Where, below `hemlets_lib`.
         option: The argument or field that changes it, where there is one.
+        conditions: Of the experiment `ledger`: what was chosen otherwise there.
     """
 
     topic: str
@@ -30,6 +32,7 @@ class Entry:
     reason: str
     module: str
     option: str = ""
+    conditions: tuple[str, ...] = ()
 
 
 LEDGER: tuple[Entry, ...] = (
@@ -40,12 +43,14 @@ LEDGER: tuple[Entry, ...] = (
         "Needs no joint that MPII and LSP do not label.",
         "skeleton",
         "Skeleton(part_names=…)",
+        ("bones as parts",),
     ),
     Entry(
         "exactly at the threshold",
         "Eq. (1) leaves |z_p - z_c| = ε open.",
         "State 0.",
-        "A part of length 0 is then level, not undefined.",
+        "A part of length 0 is then level, not undefined. No option: labels on the very boundary are "
+        "counted instead (`experiments.ledger_effects.count_ties`).",
         "triplets",
     ),
     Entry(
@@ -57,11 +62,58 @@ LEDGER: tuple[Entry, ...] = (
     ),
     Entry(
         "width of the Gaussians",
-        "'Normalized Gaussian peaks'; neither σ nor the norm is given.",
-        "Height 1, σ = 2 cells at 64, in proportion otherwise.",
-        "The common choice for 64-cell maps; height 1 keeps targets within 0 … 1.",
+        "'Normalized Gaussian peaks', without σ.",
+        "σ = 2 cells at 64, in proportion otherwise.",
+        "The common choice for 64-cell maps.",
         "heatmaps",
         "sigma",
+        ("half σ", "twice σ"),
+    ),
+    Entry(
+        "height of the Gaussians",
+        "'Normalized Gaussian peaks': the height may be 1, or the sum.",
+        "Height 1.",
+        "Keeps targets within 0 … 1. A sum of 1 at σ = 2 makes Eq. (7) about 600 times smaller, (2πσ²)², "
+        "so that α would have to be as much larger.",
+        "heatmaps",
+        "norm",
+        ("peaks of sum 1", "peaks of sum 1, α 50"),
+    ),
+    Entry(
+        "two peaks in one map",
+        "Eq. (2) puts parent and child into one map; how they overlap is not said.",
+        "By maximum.",
+        "A peak is then 1 high wherever the other is.",
+        "triplets",
+        "overlap",
+        ("peaks that add up",),
+    ),
+    Entry(
+        "the grid of maps and volume",
+        "Where in crop space a cell lies is not said.",
+        "Cells fill the crop; `official` has the outer ones' centres on its border, as its release does.",
+        "The convention of pixels, too: maps of any size cover the same ground.",
+        "geometry",
+        "corner_aligned",
+        ("corner-aligned grid",),
+    ),
+    Entry(
+        "the range of depth",
+        "A volume of 64 cells in depth; of how many millimetres is not said.",
+        "±1000 mm about the root.",
+        "The authors' inference code says so, and a body's reach is little more.",
+        "geometry",
+        "depth_range_mm",
+        ("depth ±600 mm", "depth ±1500 mm"),
+    ),
+    Entry(
+        "depth under scaling",
+        "The picture is scaled by 0.75 to 1.25; whether depth is, is not said.",
+        "Depth stays metric.",
+        "A person of one size at another distance: the labels remain true in millimetres.",
+        "augment",
+        "scale_depth",
+        ("depth scaled along",),
     ),
     Entry(
         "channel widths",
@@ -71,6 +123,7 @@ LEDGER: tuple[Entry, ...] = (
         "guess: it costs more time than the paper's 13.3 against 8.5 ms suggest (notebook 03).",
         "model",
         "ModelConfig",
+        ("encoder of 128 channels",),
     ),
     Entry(
         "initial weights",
@@ -78,6 +131,8 @@ LEDGER: tuple[Entry, ...] = (
         "He et al.'s, almost zero (σ = 0.001) in the layers that put out maps and volume.",
         "Training starts from empty maps and an even softmax.",
         "model",
+        "output_std",
+        ("output layers as all others",),
     ),
     Entry(
         "the backbone's start",
@@ -94,6 +149,7 @@ LEDGER: tuple[Entry, ...] = (
         "The formula taken literally; only the batch is averaged.",
         "losses",
         "map_reduction",
+        ("mean over maps",),
     ),
     Entry(
         "a mask in the 2D loss",
@@ -109,6 +165,7 @@ LEDGER: tuple[Entry, ...] = (
         "Makes α = 0.05 a balance between Eq. (6) and Eq. (7).",
         "losses",
         "unit",
+        ("joints in crop units",),
     ),
     Entry(
         "what PA-MPJPE aligns with",
@@ -201,5 +258,6 @@ LEDGER: tuple[Entry, ...] = (
         "Sums over fewer cells weigh less; at 0.05 the triplets stay unlearnt, and depth with them.",
         "recipes",
         "alpha",
+        ("α 0.05", "α 1", "α 16"),
     ),
 )

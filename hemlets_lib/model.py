@@ -12,12 +12,13 @@ stages are the five attributes of `HEMletsNet`:
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -26,11 +27,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock
 
-from hemlets_lib.geometry import Grid
-from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.geometry import DEPTH_RANGE_MM, Grid
+from hemlets_lib.heatmaps import GaussianNorm, default_sigma, soft_argmax_3d
 from hemlets_lib.pretrained import load_imagenet_backbone
+from hemlets_lib.rivals import JointLifter
 from hemlets_lib.skeleton import HEMLETS18, SKELETONS, Skeleton
-from hemlets_lib.triplets import VARIANTS
+from hemlets_lib.triplets import VARIANTS, Overlap
 
 __all__ = [
     "PRESETS",
@@ -67,6 +69,15 @@ class ModelConfig:
         encoder_channels: Width to which triplets and heatmaps are encoded.
         fusion: (kernel, channels) of a convolution before the volume; None for no such layer.
         grid: How crop space lies over the cells; targets and losses must use the same.
+        sigma_scale: σ of the maps' Gaussians, as a multiple of `heatmaps.default_sigma`.
+        gaussian_norm: What of a Gaussian is 1: its "height" or its "sum".
+        overlap: How two of them share a map: "maximum", "sum" or "clipped", see `triplets`.
+        depth_range_mm: What the volume's depth spans, about the root. Joints come out in crop space, whose
+            own range stays `geometry.DEPTH_RANGE_MM`, and so do losses in cells.
+        output_std: Of the initial weights of the layers that put out maps and volume; None for the scale
+            of all other layers.
+        lifted: Take depth from the joints in the picture through a `rivals.JointLifter`, not from the
+            volume. A rival of §2, for comparison.
 
     Raises:
         ValueError: If a value is unknown, or the heatmap size cannot be reached by doubling.
@@ -86,15 +97,30 @@ class ModelConfig:
     encoder_channels: int = 256
     fusion: tuple[int, int] | None = None
     grid: Grid | str = Grid.CELL_CENTRED  # a Grid once constructed
+    sigma_scale: float = 1.0
+    gaussian_norm: GaussianNorm = "height"
+    overlap: Overlap = "maximum"
+    depth_range_mm: float = DEPTH_RANGE_MM
+    output_std: float | None = OUTPUT_STD
+    lifted: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("backbone", BACKBONES), ("variant", VARIANTS), ("grid", tuple(Grid))):
+        for name, choices in (
+            ("backbone", BACKBONES),
+            ("variant", VARIANTS),
+            ("grid", tuple(Grid)),
+            ("gaussian_norm", get_args(GaussianNorm)),
+            ("overlap", get_args(Overlap)),
+        ):
             if (got := getattr(self, name)) not in choices:
                 raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {got!r}.")
         object.__setattr__(self, "grid", Grid(self.grid))
         for name in ("image_size", "depth_size", "upsample_channels", "feature_channels", "encoder_channels"):
             if (got := getattr(self, name)) is not None and got < 1:
                 raise ValueError(f"`{name}` must be positive, got {got}.")
+        for name in ("sigma_scale", "depth_range_mm", "output_std"):
+            if (size := getattr(self, name)) is not None and not 0 < size < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, got {size}.")
         if self.map_kernel < 1 or self.map_kernel % 2 == 0:
             raise ValueError(f"`map_kernel` must be odd, got {self.map_kernel}: an even one shifts the maps.")
         if self.fusion and (len(self.fusion) != 2 or self.fusion[0] % 2 == 0 or min(self.fusion) < 1):
@@ -125,6 +151,11 @@ class ModelConfig:
     def volume_size(self) -> tuple[int, int, int]:
         """(depth, height, width) of a joint's volume, cells."""
         return (self.depth_size, self.heatmap_size, self.heatmap_size)
+
+    @property
+    def sigma(self) -> float:
+        """σ of the maps' Gaussians, cells."""
+        return self.sigma_scale * default_sigma(self.heatmap_size)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. A skeleton of this library goes by its name, any other is spelled out."""
@@ -286,6 +317,8 @@ class HEMletsNet(nn.Module):
         if config.fusion is not None:
             fusion, channels = _conv_block(channels, config.fusion[1], config.fusion[0]), config.fusion[1]
         self.head = nn.Sequential(*fusion, nn.Conv2d(channels, joints * config.depth_size, kernel_size=1))
+        if config.lifted:
+            self.lifter = JointLifter(config.skeleton)
         self._initialise()
 
     @classmethod
@@ -330,14 +363,19 @@ class HEMletsNet(nn.Module):
             fused = torch.cat([fused, encoded], dim=1)  # (B, 512, 64, 64)
         volume = self.head(fused).unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, 64, 64, 64)
         joints = soft_argmax_3d(volume, grid=config.grid)  # (B, J, 3), Eq. (5)
+        if config.depth_range_mm != DEPTH_RANGE_MM:
+            joints = joints * joints.new_tensor([1, 1, config.depth_range_mm / DEPTH_RANGE_MM])
+        if config.lifted:
+            planar = joints[..., :2]
+            joints = torch.cat([planar, self.lifter(planar)[..., None].to(joints)], -1)
         return HEMletsOutput(joints, triplets, heatmaps, volume if return_volume else None)
 
     def _initialise(self) -> None:
         outputs = [self.head[-1], self.hemlets_branch.tail if self.config.intermediate else None]
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                if module in outputs:
-                    nn.init.normal_(module.weight, std=OUTPUT_STD)
+                if module in outputs and self.config.output_std is not None:
+                    nn.init.normal_(module.weight, std=self.config.output_std)
                 else:
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 if module.bias is not None:

@@ -175,7 +175,10 @@ def predict(
         made: tuple[Tensor, ...] = (output.joints,)
         if output.triplets is not None and output.heatmaps is not None:
             maps = (output.triplets, output.heatmaps)
-            made += decode_triplets(*maps, skeleton=config.skeleton, variant=config.variant, grid=config.grid)
+            made += decode_triplets(
+                *maps, skeleton=config.skeleton, sigma=config.sigma, variant=config.variant, grid=config.grid,
+                norm=config.gaussian_norm, overlap=config.overlap,
+            )  # fmt: skip
             made += maps if return_maps else ()
         outputs.append(tuple(each.cpu() for each in made))
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from hemlets_lib.augment import AugmentConfig
 from hemlets_lib.losses import ALPHA, Reduction, Supervision, Unit
 from hemlets_lib.model import PRESETS, ModelConfig
+from hemlets_lib.rivals import RIVALS, Rival
 
 __all__ = ["RECIPES", "Precision", "Schedule", "TrainConfig"]
 
@@ -41,6 +42,7 @@ class TrainConfig:
         schedule: After that, "constant", or a "cosine" down to a hundredth.
         gradient_clip: Largest norm of the gradient; None for no limit.
         supervision, alpha, map_reduction, joint_reduction, unit: Of the loss, see `losses.hemlets_loss`.
+        rival, rival_weight: What else is learnt, instead of triplets, and how much it weighs; see `rivals`.
         augmentation: How much.
         imagenet: Start the backbone from ImageNet weights.
         ema_decay: Keep a moving average of the weights, and evaluate and save that; None for none.
@@ -72,6 +74,8 @@ class TrainConfig:
     map_reduction: Reduction = "sum"
     joint_reduction: Reduction = "sum"
     unit: Unit = "cells"
+    rival: Rival = "none"
+    rival_weight: float = 1.0
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
     imagenet: bool = False
     ema_decay: float | None = None
@@ -91,6 +95,10 @@ class TrainConfig:
                 raise ValueError(f"training: `{name}` must be at least 1, got {got}.")
         if not 0 <= self.alpha < math.inf:
             raise ValueError(f"training: `alpha` must not be negative or infinite, got {self.alpha}.")
+        if not 0 <= self.rival_weight < math.inf:
+            raise ValueError(
+                f"training: `rival_weight` must not be negative or infinite, got {self.rival_weight}."
+            )
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"training: `learning_rate` must be positive, got {self.learning_rate}.")
         if not 0 <= self.warmup_steps <= self.steps:
@@ -114,6 +122,11 @@ class TrainConfig:
                     f"{getattr(self, name)}. A loss that is not finite is found when it is logged, and must "
                     "be found before it is saved."
                 )
+        if self.rival == "tri-state" and (self.model.variant == "5s" or not self.model.intermediate):
+            raise ValueError(
+                'training: rival="tri-state" needs the three maps a part of an intermediate branch, which '
+                f"model {self.model.name!r} ({self.model.variant}) lacks."
+            )
         if self.supervision != "none" and not self.model.intermediate:
             raise ValueError(
                 f"training: supervision={self.supervision!r} needs an intermediate branch, which model "
@@ -203,6 +216,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "map_reduction": get_args(Reduction),
     "joint_reduction": get_args(Reduction),
     "unit": get_args(Unit),
+    "rival": RIVALS,
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -19,8 +19,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 __all__ = [
+    "CHAIN_PARTS",
     "H36M17",
     "HEMLETS18",
+    "HEMLETS18_CHAIN",
     "HEMLETS_PARTS",
     "MPII16",
     "MPI_INF_3DHP17",
@@ -286,6 +288,16 @@ HEMLETS_PARTS: tuple[tuple[str, str], ...] = (
     ("left_elbow", "left_wrist"),
 )
 
+# Another reading: 14 of the 16 bones of Human3.6M's 17 joints, without the pelvis' two, which hardly move.
+# The trunk is a chain of bones. MPII and LSP label neither torso nor nose, so four parts stay unlabelled there.
+CHAIN_PARTS: tuple[tuple[str, str], ...] = (
+    *((parent, child) for parent, child in HEMLETS_PARTS if "pelvis" not in parent and child != "head"),
+    ("pelvis", "torso"),
+    ("torso", "neck"),
+    ("neck", "nose"),
+    ("nose", "head"),
+)
+
 # §3.1: N = 18 joints, K = 14 parts. Order and tree: the joint table and the edge list of the
 # authors' inference code.
 HEMLETS18 = Skeleton(
@@ -300,6 +312,9 @@ HEMLETS18 = Skeleton(
         "pelvis": ("left_hip", "right_hip"),
     },
 )  # fmt: skip
+
+# The same joints, with `CHAIN_PARTS`.
+HEMLETS18_CHAIN = replace(HEMLETS18, name="hemlets18_chain", part_names=CHAIN_PARTS)
 
 # Human3.6M's usual 17 of its 32 joints, in metrics the first 17 of HEMLETS18.
 H36M17 = Skeleton(
@@ -330,5 +345,5 @@ MPII16 = Skeleton(
 )  # fmt: skip
 
 SKELETONS: Mapping[str, Skeleton] = MappingProxyType(
-    {skeleton.name: skeleton for skeleton in (HEMLETS18, H36M17, MPI_INF_3DHP17, MPII16)}
+    {skeleton.name: skeleton for skeleton in (HEMLETS18, HEMLETS18_CHAIN, H36M17, MPI_INF_3DHP17, MPII16)}
 )

@@ -69,9 +69,9 @@ def make_targets(
 
     Args:
         batch: On any device, augmented or not; its pictures are not used.
-        config: The model's: skeleton, variant, size of the maps, grid.
+        config: The model's: skeleton, variant, size of the maps, grid, and how its maps are drawn.
         supervision: The loss's; maps that it does not use are not made.
-        sigma: Of the Gaussians, in cells; `heatmaps.default_sigma` where left out.
+        sigma: Of the Gaussians, in cells; `config.sigma` where left out.
         only_in_crop: Leave joints outside the crop out of every loss but Eq. (3). Paper silent; by default
             they count:
             the soft-argmax is drawn to the nearest border (the L1 norm pulls no harder for a joint far
@@ -93,6 +93,7 @@ def make_targets(
     skeleton, size = config.skeleton, config.heatmap_size
     skeleton.check_joints(batch.joints_crop, "batch.joints_crop")
     valid = batch.in_crop if only_in_crop else batch.joint_valid
+    sigma = config.sigma if sigma is None else sigma
     targets = Targets(batch.joints_crop, joint_valid=valid, has_depth=batch.depth_valid)
     if supervision in ("full", "hemlets"):
         states = states_for(batch, skeleton, variant=config.variant)
@@ -105,11 +106,20 @@ def make_targets(
             variant=config.variant,
             grid=config.grid,
             joint_valid=batch.joint_valid,
+            norm=config.gaussian_norm,
+            overlap=config.overlap,
         )
         targets = targets._replace(
             triplets=triplets, part_mask=part_mask(states, batch.joint_valid, skeleton)
         )
     if supervision in ("full", "2d"):
-        heatmaps = render_heatmaps(batch.joints_crop, size=size, sigma=sigma, grid=config.grid, valid=valid)
+        heatmaps = render_heatmaps(
+            batch.joints_crop,
+            size=size,
+            sigma=sigma,
+            grid=config.grid,
+            valid=valid,
+            norm=config.gaussian_norm,
+        )
         targets = targets._replace(heatmaps=heatmaps)
     return targets

@@ -33,13 +33,15 @@ from hemlets_lib.data.sample import Batch, Sample, collate, normalise
 from hemlets_lib.heap import keep_freed_memory
 from hemlets_lib.losses import LossTerms, hemlets_loss
 from hemlets_lib.metrics import mpjpe, pa_mpjpe, polarity_accuracy
-from hemlets_lib.model import HEMletsNet
+from hemlets_lib.model import HEMletsNet, HEMletsOutput
 from hemlets_lib.prediction import predict
 from hemlets_lib.pretrained import load_imagenet_backbone
 from hemlets_lib.recipes import TrainConfig
+from hemlets_lib.rivals import ranking_loss, tristate_loss, volume_loss
 from hemlets_lib.run_folder import RunFolder, RunLog, Watcher
 from hemlets_lib.run_state import RunState, moving_average
 from hemlets_lib.targets import make_targets, states_for
+from hemlets_lib.triplets import part_mask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -227,7 +229,9 @@ def _take_step(
         is_last = micro == config.micro_batches - 1
         with contextlib.nullcontext() if is_last else accelerator.no_sync(network):
             with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                output = network(_laid_out(normalise(batch.images), config))
+                output = network(
+                    _laid_out(normalise(batch.images), config), return_volume=config.rival == "volume"
+                )
             terms = hemlets_loss(
                 output,
                 targets,
@@ -239,6 +243,9 @@ def _take_step(
                 joint_reduction=config.joint_reduction,
                 unit=config.unit,
             )
+            if config.rival != "none":
+                rival = _rival_loss(output, batch, config)
+                terms = terms._replace(total=terms.total + config.rival_weight * rival)
             accelerator.backward(terms.total / config.micro_batches)
         here = torch.stack(terms).detach() / config.micro_batches
         total = here if total is None else total + here
@@ -246,6 +253,22 @@ def _take_step(
     optimiser.step()
     assert total is not None
     return torch.cat([total, norm.detach().reshape(1).to(total)])
+
+
+def _rival_loss(output: HEMletsOutput, batch: Batch, config: TrainConfig) -> Tensor:
+    """The loss of what is learnt instead of triplets; see `rivals`."""
+    model, skeleton = config.model, config.model.skeleton
+    if config.rival == "volume":
+        assert output.volume is not None  # asked for
+        has_depth = batch.depth_valid
+        return volume_loss(output.volume, batch.joints_crop, batch.joint_valid, has_depth, grid=model.grid)
+    states = states_for(batch, skeleton)
+    mask = part_mask(states, batch.joint_valid, skeleton)
+    if config.rival == "tri-state":
+        assert output.triplets is not None  # the recipe has seen to it
+        return tristate_loss(output.triplets, states, mask)
+    depth = output.joints[..., 2] * model.grid.cells_per_unit(model.depth_size)
+    return ranking_loss(depth, states, mask, skeleton=skeleton)
 
 
 class _Numbered(Dataset):

@@ -9,8 +9,8 @@ triplet is a stack of heatmaps in which *which map* a peak is in tells the depth
     child nearer         ·            p             c
 
 Polarity +1 means the child is nearer (z_p - z_c > ε). Where Eq. (1) is open, |z_p - z_c| = ε, we say
-0. Where two peaks share a map they overlap by maximum; parent and child at one place in map 0 are
-then a single peak, and only the 2D heatmaps tell that both are there.
+0. Where two peaks share a map they overlap by maximum (Paper silent: `overlap` has other rules); parent
+and child at one place in map 0 are then a single peak, and only the 2D heatmaps tell that both are there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hemlets_lib.geometry import Grid
-from hemlets_lib.heatmaps import default_sigma, gaussian_profiles, peak_2d
+from hemlets_lib.heatmaps import GaussianNorm, default_sigma, gaussian_profiles, peak_2d, peak_height
 from hemlets_lib.skeleton import Skeleton
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "UNKNOWN",
     "VARIANTS",
     "DecodedTriplets",
+    "Overlap",
     "Variant",
     "decode_triplets",
     "encode_triplets",
@@ -45,6 +46,9 @@ __all__ = [
 
 EPSILON_RATIO = 0.5  # ε_k = 0.5 ‖B_k‖ ('Implementation details'): a part leaves state 0 at 30°
 HALF_A_PEAK = 0.5  # of a Gaussian of height 1: above it a joint is more likely there than not
+Overlap = Literal[
+    "maximum", "sum", "clipped"
+]  # of two peaks in a map; clipped: a sum, cut at a peak's height
 UNKNOWN = -100  # the state of a part nobody labelled; PyTorch's own number for "ignore"
 
 
@@ -193,6 +197,8 @@ def encode_triplets(
     variant: str = "hemlets",
     grid: Grid | str = Grid.CELL_CENTRED,
     joint_valid: Bool[Tensor, "B J"] | None = None,
+    norm: GaussianNorm = "height",
+    overlap: Overlap = "maximum",
 ) -> Float[Tensor, "B K S H W"]:
     """The target maps of every part: Gaussians of parent and child, placed by the part's state.
 
@@ -208,12 +214,15 @@ def encode_triplets(
         variant: `hemlets`, `2s` or `5s`.
         grid: How crop space lies over the cells.
         joint_valid: Which joints are labelled; all where left out.
+        norm: What is 1, see `heatmaps.peak_height`.
+        overlap: How parent and child share the middle map.
 
     Returns:
         S maps per part, from the most negative state to the most positive.
 
     Raises:
-        ValueError: If shapes do not fit the skeleton, or a state is not one of the variant's.
+        ValueError: If shapes do not fit the skeleton, a state is not one of the variant's, or an option is
+            unknown.
 
     Source: Eq. (2), Fig. 2.
     """
@@ -224,7 +233,10 @@ def encode_triplets(
     if joint_valid is not None:
         valid = valid & joint_valid
     drawn = part_mask(states, valid, skeleton)  # (B, K)
-    along_x, along_y = gaussian_profiles(joints_crop, size=size, sigma=sigma, grid=grid, valid=valid)
+    sigma = default_sigma(size) if sigma is None else sigma
+    along_x, along_y = gaussian_profiles(
+        joints_crop, size=size, sigma=sigma, grid=grid, valid=valid, norm=norm
+    )
 
     row = torch.where(drawn, states + rule.max_state, 0)
     maps = torch.arange(rule.num_maps, device=states.device)
@@ -242,15 +254,26 @@ def encode_triplets(
     in_parent, in_child = present
 
     # Only the middle map ever holds both joints. So one outer product fills every map with the joint
-    # that is alone there (the parent, in the middle), and the child joins in the middle by maximum.
+    # that is alone there (the parent, in the middle), and the child joins in the middle.
     middle = rule.max_state
     alone = in_child.clone()
     alone[:, :, middle] = 0
     only_x, only_y = parent_x * in_parent + child_x * alone, parent_y * in_parent + child_y * alone
     triplets = only_y[..., :, None] * only_x[..., None, :]  # (B, K, S, H, W)
     child_map = (child_y * in_child[:, :, middle, None])[:, :, 0, :, None] * child_x[:, :, 0, None, :]
-    triplets[:, :, middle].clamp_(min=child_map)
+    triplets[:, :, middle] = _joined(triplets[:, :, middle], child_map, overlap, peak_height(norm, sigma))
     return triplets
+
+
+def _joined(one: Tensor, other: Tensor, overlap: Overlap, height: float) -> Tensor:
+    """Two Gaussians whose peaks are of this height, in one map."""
+    if overlap not in get_args(Overlap):
+        raise ValueError(
+            f"`overlap` must be one of {', '.join(map(repr, get_args(Overlap)))}, got {overlap!r}"
+        )
+    if overlap == "maximum":
+        return torch.maximum(one, other)
+    return one + other if overlap == "sum" else (one + other).clamp(max=height)
 
 
 def _check_states(states: Tensor, batch: int, skeleton: Skeleton, rule: Variant) -> None:
@@ -286,6 +309,8 @@ def decode_triplets(
     variant: str = "hemlets",
     grid: Grid | str = Grid.CELL_CENTRED,
     min_peak: float = 0.1,
+    norm: GaussianNorm = "height",
+    overlap: Overlap = "maximum",
 ) -> DecodedTriplets:
     """2D joints and depth order back from maps, encoded or predicted.
 
@@ -300,10 +325,10 @@ def decode_triplets(
     Args:
         triplets: Maps as `encode_triplets` makes them.
         heatmaps: Maps as `render_heatmaps` makes them.
-        skeleton, sigma, variant, grid: As in encoding.
-        min_peak: A map that stays below this holds no joint. A joint just outside the crop still leaves
-            the edge of its Gaussian inside, and is then found at the border: encode with the joints
-            that lie in the crop where that matters.
+        skeleton, sigma, variant, grid, norm, overlap: As in encoding.
+        min_peak: A map that stays below this part of a peak's height holds no joint. A joint just outside
+            the crop still leaves the edge of its Gaussian inside, and is then found at the border: encode
+            with the joints that lie in the crop where that matters.
 
     Raises:
         ValueError: If shapes do not fit the skeleton or the variant, or `2s` comes without heatmaps.
@@ -314,14 +339,17 @@ def decode_triplets(
             f"`triplets` must be (B, {skeleton.num_parts}, {rule.num_maps}, H, W) "
             f"for skeleton {skeleton.name!r} and variant {variant!r}, got {tuple(triplets.shape)}"
         )
+    height, width = triplets.shape[-2:]
+    sigma = default_sigma((height, width)) if sigma is None else sigma
+    if norm != "height":
+        triplets = triplets / peak_height(norm, sigma)
+        heatmaps = None if heatmaps is None else heatmaps / peak_height(norm, sigma)
     if heatmaps is None:
         return _decode_alone(triplets, skeleton, rule, grid, min_peak)
     expected = (triplets.shape[0], skeleton.num_joints, *triplets.shape[3:])
     if heatmaps.shape != expected:
         raise ValueError(f"`heatmaps` must be (B, J, H, W) = {expected}, got {tuple(heatmaps.shape)}")
     triplets = triplets.to(torch.promote_types(triplets.dtype, torch.float32))
-    height, width = triplets.shape[-2:]
-    sigma = default_sigma((height, width)) if sigma is None else sigma
     joints, value = peak_2d(heatmaps, grid=grid)
     found = (value >= min_peak) & value.isfinite()
     cells = torch.stack([Grid(grid).to_cells(joints[..., i], n) for i, n in enumerate((width, height))], -1)
@@ -342,7 +370,7 @@ def decode_triplets(
     )  # (states, S)
 
     def misfit(ends: list[int], own: Tensor, other: Tensor) -> Tensor:
-        drawn = torch.maximum(own, shared * other)  # (B, K, states, S)
+        drawn = _joined(own, shared * other, overlap, 1.0)  # (B, K, states, S)
         return (read(ends)[..., None, :] - drawn).square().sum(-1)
 
     at_parent = misfit(skeleton.part_parents, parent_in, child_in)

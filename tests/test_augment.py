@@ -214,6 +214,19 @@ def test_turning_and_scaling_leave_depth_and_states_alone(dotted):
     assert moved.camera is dotted.camera and moved.meta == dotted.meta
 
 
+def test_depth_may_be_scaled_along(dotted):
+    config = AugmentConfig(rotation_deg=0.0, flip=0.0, scale_depth=True)
+    options = {"seed": 3, "epoch": 0, "indices": torch.arange(len(dotted))}
+    scale = draw_augmentation(config, **options).scale
+    metric = augment(dotted, replace(config, scale_depth=False), skeleton=HEMLETS18, **options)
+    scaled = augment(dotted, config, skeleton=HEMLETS18, **options)
+    assert torch.equal(scaled.joints_crop[..., :2], metric.joints_crop[..., :2])
+    assert torch.equal(metric.joints_crop[..., 2], dotted.joints_crop[..., 2])
+    torch.testing.assert_close(scaled.joints_crop[..., 2], dotted.joints_crop[..., 2] * scale[:, None])
+    assert torch.equal(scaled.part_states, dotted.part_states)
+    assert torch.equal(scaled.joints_cam_mm, dotted.joints_cam_mm)
+
+
 def test_a_mirror_image_swaps_sides_by_hand(dotted):
     batch = replace(
         dotted,

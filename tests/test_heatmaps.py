@@ -9,6 +9,7 @@ from hemlets_lib.geometry import Grid
 from hemlets_lib.heatmaps import (
     default_sigma,
     peak_2d,
+    peak_height,
     render_heatmaps,
     soft_argmax_2d,
     soft_argmax_3d,
@@ -34,6 +35,19 @@ def test_a_gaussian_on_a_cell_has_height_one():
 def test_default_sigma():
     assert default_sigma(64) == 2.0
     assert default_sigma((10, 24)) == 0.75
+
+
+def test_a_gaussian_of_sum_one():
+    joints = torch.tensor([[[0.01, -0.03], [0.1, 0.12]]], dtype=torch.float64)
+    low, high = (render_heatmaps(joints, size=(24, 28), sigma=1.5, norm=norm) for norm in ("sum", "height"))
+    torch.testing.assert_close(low.sum((-2, -1)), torch.ones(1, 2, dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(low, high / (2 * math.pi * 1.5**2))
+    assert peak_height("sum", 2.0) == pytest.approx(1 / (8 * math.pi)) and peak_height("height", 2.0) == 1
+
+
+def test_an_unknown_norm():
+    with pytest.raises(ValueError, match="`norm` must be 'height' or 'sum', got 'l2'"):
+        render_heatmaps(torch.zeros(1, 1, 2), size=6, norm="l2")
 
 
 def test_missing_joints_leave_empty_maps():

@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "model",
         "pretrained",
+        "rivals",
         "losses",
         "metrics",
         "protocols",
@@ -58,6 +59,7 @@ BESIDE = {
     "viz_3d": GROUND | {"viz"},
     "viz_network": GROUND | {"viz", "model"},
     "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
+    "viz_experiments": GROUND | {"viz", "experiments"},
     "viz_evaluation": GROUND | {"viz", "scores"},
     "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND

@@ -1,9 +1,10 @@
-"""The ledger and the code name the same modules."""
+"""The ledger and the code name the same modules, the ledger and the registry the same conditions."""
 
 import importlib
 from pathlib import Path
 
 import hemlets_lib
+from hemlets_lib.experiments.registry import read_registry
 from hemlets_lib.ledger import LEDGER
 
 PACKAGE = Path(hemlets_lib.__file__).parent
@@ -36,3 +37,18 @@ def test_an_option_that_is_named_exists():
         if entry.option:
             source = (PACKAGE / Path(*entry.module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
             assert entry.option.partition("(")[0] in source
+
+
+def test_what_the_experiment_changes_is_what_the_entries_name():
+    experiment = read_registry().experiment("ledger")
+    named = [condition for entry in LEDGER for condition in entry.conditions]
+    assert sorted([*named, experiment.baseline]) == sorted(experiment.conditions)
+
+
+def test_every_condition_changes_a_cell_and_the_baseline_is_table_4s():
+    registry = read_registry()
+    experiment, profile = registry.experiment("ledger"), registry.profile("laptop")
+    (setting,) = experiment.settings
+    keys = {name: experiment.cell(profile, setting, name, 0).key for name in experiment.conditions}
+    assert len(set(keys.values())) == len(keys)
+    assert keys["default"] == registry.experiment("table4").cell(profile, setting, "full", 0).key

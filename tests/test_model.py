@@ -242,6 +242,41 @@ def test_training_starts_from_empty_maps_and_an_even_softmax():
     assert output.triplets.abs().max() < 0.1
 
 
+def test_output_layers_may_start_like_the_others():
+    large = HEMletsNet(dataclasses.replace(PRESETS["nano"], output_std=None))
+    small = HEMletsNet(dataclasses.replace(PRESETS["nano"], output_std=0.02))
+    fan_out = 18 * 24  # of the 1x1 convolution that puts out the volume
+    assert large.head[-1].weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
+    assert small.head[-1].weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert small.hemlets_branch.tail.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_the_range_of_depth_stretches_the_volume(config, images):
+    model = HEMletsNet(config).eval()
+    torch.nn.init.normal_(model.head[-1].weight, std=20.0)
+    expected = model(images).joints
+    model.config = dataclasses.replace(config, depth_range_mm=3000.0)
+    joints = model(images).joints
+    assert torch.equal(joints[..., :2], expected[..., :2])
+    torch.testing.assert_close(joints[..., 2], expected[..., 2] * 1.5)
+    assert expected[..., 2].abs().max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sigma_scale": 0.0}, "`sigma_scale` must be positive and finite, got 0.0"),
+        ({"depth_range_mm": float("inf")}, "`depth_range_mm` must be positive and finite, got inf"),
+        ({"output_std": -1.0}, "`output_std` must be positive and finite, got -1.0"),
+        ({"gaussian_norm": "l2"}, "`gaussian_norm` must be one of height, sum, got 'l2'"),
+        ({"overlap": "mean"}, "`overlap` must be one of maximum, sum, clipped, got 'mean'"),
+    ],
+)
+def test_choices_that_cannot_be(config, values, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **values)
+
+
 def test_samples_do_not_mix(model, images):
     model.eval()
     together = model(images)

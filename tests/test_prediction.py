@@ -1,5 +1,6 @@
 """Predictions: inputs of every kind give the same pose, and places come out where they are."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -273,6 +274,24 @@ def test_without_intermediate_branch(crop):
     found = predict(HEMletsNet(config), crop, flip_test=True)
     assert found.decoded is None and found.triplets is None and found.heatmaps is None
     assert found.joints_crop.shape == (1, 3, 3)
+
+
+def test_maps_are_read_as_they_were_drawn(crop):
+    """Gaussians of sum 1 stay far below the height that a joint needs by default."""
+    config = dataclasses.replace(CONFIG, sigma_scale=4.0, gaussian_norm="sum", overlap="sum")
+    joints = torch.tensor([[[0.0, -0.2], [0.3, 0.1], [-0.3, 0.2]]])
+    states = torch.tensor([[1, 0]])
+    drawn = {"size": 16, "sigma": 2.0, "norm": "sum"}
+
+    class Drawing(HEMletsNet):
+        def forward(self, images, *, return_volume=False):
+            triplets = encode_triplets(joints, states, skeleton=HANDS, overlap="sum", **drawn)
+            heatmaps = render_heatmaps(joints, **drawn)
+            return HEMletsOutput(torch.nn.functional.pad(joints, (0, 1)), triplets, heatmaps, None)
+
+    found = predict(Drawing(config), crop).decoded
+    assert found.joint_found.all() and torch.equal(found.states, states)
+    assert not predict(Drawing(CONFIG), crop).decoded.joint_found.any()
 
 
 def test_maps_can_be_left_out(model, crop):

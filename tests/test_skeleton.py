@@ -5,7 +5,15 @@ import pickle
 import pytest
 import torch
 
-from hemlets_lib.skeleton import H36M17, HEMLETS18, MPI_INF_3DHP17, MPII16, SKELETONS, Skeleton
+from hemlets_lib.skeleton import (
+    H36M17,
+    HEMLETS18,
+    HEMLETS18_CHAIN,
+    MPI_INF_3DHP17,
+    MPII16,
+    SKELETONS,
+    Skeleton,
+)
 
 
 def test_hemlets18_is_the_official_order():
@@ -34,6 +42,14 @@ def test_part_paths_by_hand(skeleton3):
     wrist = HEMLETS18.part_paths[HEMLETS18.index("left_wrist")].nonzero()[:, 0].tolist()
     assert wrist == [6, 11, 12, 13]  # pelvis→neck→shoulder→elbow→wrist
     assert not HEMLETS18.part_paths[HEMLETS18.index("nose")].any()
+
+
+def test_a_chain_of_bones_is_another_list_of_as_many_parts():
+    bones = {(H36M17.joint_names[parent], H36M17.joint_names[child]) for parent, child in H36M17.bones}
+    hips = {("pelvis", "right_hip"), ("pelvis", "left_hip")}
+    assert set(HEMLETS18_CHAIN.part_names) == bones - hips
+    assert HEMLETS18_CHAIN.num_parts == HEMLETS18.num_parts == 14
+    assert HEMLETS18_CHAIN.joint_names == HEMLETS18.joint_names and HEMLETS18_CHAIN != HEMLETS18
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)

@@ -64,6 +64,18 @@ def prediction(config: ModelConfig, batch: int = 3) -> HEMletsOutput:
 # --- golden -----------------------------------------------------------------------------------------
 
 
+def test_maps_are_drawn_as_the_network_says(mixed):
+    config = replace(CONFIG, sigma_scale=6.0, gaussian_norm="sum", overlap="sum")
+    assert CONFIG.sigma == 0.25 and config.sigma == 1.5
+    made = make_targets(mixed, config)
+    options = {"size": 8, "sigma": 1.5, "norm": "sum"}
+    states = states_for(mixed, CHAIN)
+    expected = encode_triplets(mixed.joints_crop, states, skeleton=CHAIN, overlap="sum", **options)
+    assert torch.equal(made.triplets, expected)
+    assert torch.equal(made.heatmaps, render_heatmaps(mixed.joints_crop, **options))
+    assert not torch.equal(make_targets(mixed, replace(config, overlap="maximum")).triplets, expected)
+
+
 def test_masks_of_a_mixed_batch_by_hand(mixed):
     made = make_targets(mixed, CONFIG, sigma=1.0)
     assert made.joint_valid.tolist() == [[True] * 3] * 3

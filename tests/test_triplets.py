@@ -171,6 +171,53 @@ def test_decoding_undoes_encoding(variant, grid):
     assert (decoded.joints_crop - joints[..., :2]).abs().max() * 64 < 0.01
 
 
+@pytest.mark.parametrize("norm", ["height", "sum"])
+@pytest.mark.parametrize("overlap", ["maximum", "sum", "clipped"])
+@pytest.mark.parametrize("sigma", [1.0, 4.0])
+def test_decoding_undoes_every_way_of_drawing(norm, overlap, sigma):
+    joints = spread_pose(5)
+    states = torch.randint(-1, 2, (5, 14))
+    drawn = {"sigma": sigma, "norm": norm}
+    maps = encode_triplets(joints, states, skeleton=HEMLETS18, size=64, overlap=overlap, **drawn)
+    heatmaps = render_heatmaps(joints, size=64, **drawn)
+    decoded = decode_triplets(maps, heatmaps, skeleton=HEMLETS18, overlap=overlap, **drawn)
+    assert torch.equal(decoded.states, states) and decoded.joint_found.all()
+    alone = decode_triplets(maps, skeleton=HEMLETS18, overlap=overlap, **drawn)
+    assert torch.equal(alone.states, states)
+
+
+def test_overlap_by_hand(skeleton3):
+    """σ = 1, parent and child 1 cell apart on one row, both in the middle map: exp(-½) of each reaches the
+    other."""
+    joints = torch.tensor([[[-0.5 / 8, 0.5 / 8], [0.5 / 8, 0.5 / 8], [0.5 / 8, 0.5 / 8]]])
+    reach = math.exp(-0.5)
+    for overlap, at_parent, at_shared in (
+        ("maximum", 1.0, 1.0),
+        ("sum", 1 + reach, 2.0),
+        ("clipped", 1.0, 1.0),
+    ):
+        maps = encode_triplets(
+            joints,
+            torch.zeros(1, 2, dtype=torch.long),
+            skeleton=skeleton3,
+            size=8,
+            sigma=1.0,
+            overlap=overlap,
+        )
+        assert maps[0, 0, 1, 4, 3].item() == pytest.approx(at_parent)
+        assert maps[0, 1, 1, 4, 4].item() == pytest.approx(at_shared)
+        beyond = math.exp(-0.5), math.exp(-2.0)  # of the nearer, of the farther
+        expected = beyond[0] if overlap == "maximum" else sum(beyond)
+        assert maps[0, 0, 1, 4, 5].item() == pytest.approx(expected)
+        assert not maps[0, :, (0, 2)].any()
+
+
+def test_an_unknown_overlap(skeleton3):
+    states = torch.zeros(1, 2, dtype=torch.long)
+    with pytest.raises(ValueError, match="`overlap` must be one of 'maximum', 'sum', 'clipped', got 'mean'"):
+        encode_triplets(torch.zeros(1, 3, 2), states, skeleton=skeleton3, size=8, overlap="mean")
+
+
 def test_decoding_when_child_and_parent_coincide(skeleton3):
     joints = torch.zeros(1, 3, 2)
     heatmaps = render_heatmaps(joints, size=32)

@@ -141,6 +141,7 @@ def annotate(
     scheme: Scheme,
     rng: np.random.Generator,
     noise: float = LABEL_NOISE,
+    epsilon_ratio: float = EPSILON_RATIO,
 ) -> Int[Tensor, "K"]:
     """What somebody who looks at the picture says of each part's depth order.
 
@@ -155,6 +156,7 @@ def annotate(
         scheme: `ordinal` or `fbi`.
         rng: Source of the errors.
         noise: Standard deviation of the error, as a fraction of the part's length; 0 for none.
+        epsilon_ratio: ε_k / ‖B_k‖ of Eq. (1), which they go by.
 
     Raises:
         ValueError: If the scheme is unknown or the noise negative.
@@ -169,8 +171,8 @@ def annotate(
     part = joints_cam_mm[skeleton.part_parents] - joints_cam_mm[skeleton.part_children]  # (K, 3)
     steepness = part[:, 2] / part.norm(dim=-1)
     seen = steepness + noise * torch.from_numpy(rng.standard_normal(skeleton.num_parts)).to(steepness)
-    states = torch.where(seen.abs() > EPSILON_RATIO, seen.sign(), 0).long()
-    unsure = (seen.abs() - EPSILON_RATIO).abs() < noise
+    states = torch.where(seen.abs() > epsilon_ratio, seen.sign(), 0).long()
+    unsure = (seen.abs() - epsilon_ratio).abs() < noise
     return torch.where(unsure, UNKNOWN, states) if scheme == "fbi" else states
 
 

@@ -3,7 +3,8 @@
     LabelBudget(shards, depth_every=30, otherwise="order")
 
 3D labels are dear, labels by hand cheap. A budget keeps the 3D labels of one picture in so many; of the
-others it keeps the joints in the picture, and the parts' depth order if it is told to.
+others it keeps the joints in the picture, and the parts' depth order if it is told to: at another threshold
+than Eq. (1)'s, or as somebody would see it who errs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
+from hemlets_lib.data.counterparts import annotate
 from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.triplets import UNKNOWN
+from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.triplets import EPSILON_RATIO, UNKNOWN
 
 __all__ = ["LabelBudget", "Otherwise"]
 
 Otherwise = Literal["2d", "order"]
+_LABELS = 2306  # keeps the errors apart from other random streams
 
 
 class LabelBudget:
@@ -31,6 +38,9 @@ class LabelBudget:
         depth_every: One picture in so many keeps its 3D labels; 1 for all.
         otherwise: What the others keep: "2d", joints in the picture; "order", the parts' states too.
         length: Only the first so many; all where left out.
+        repeat: How often the pictures with 3D labels come for each time the others do.
+        epsilon_ratio: ε_k / ‖B_k‖ of all depth order, in Eq. (1).
+        noise: Error of the depth order of pictures without 3D labels, as in `counterparts.annotate`.
 
     Raises:
         ValueError: If a number is out of range, or `otherwise` unknown.
@@ -43,37 +53,68 @@ class LabelBudget:
         depth_every: int = 1,
         otherwise: Otherwise = "2d",
         length: int | None = None,
+        repeat: int = 1,
+        epsilon_ratio: float = EPSILON_RATIO,
+        noise: float = 0.0,
     ) -> None:
         length = len(source) if length is None else length
-        if depth_every < 1 or not 1 <= length <= len(source):
+        if min(depth_every, repeat) < 1 or not 1 <= length <= len(source):
             raise ValueError(
-                f"`depth_every` must be at least 1 and `length` within 1 … {len(source)}, got "
-                f"{depth_every} and {length}."
+                f"`depth_every` and `repeat` must be at least 1 and `length` within 1 … {len(source)}, got "
+                f"{depth_every}, {repeat} and {length}."
             )
         if otherwise not in get_args(Otherwise):
             raise ValueError(f"`otherwise` must be '2d' or 'order', got {otherwise!r}.")
+        if not 0 <= epsilon_ratio < 1 or not 0 <= noise < float("inf"):
+            raise ValueError(
+                f"`epsilon_ratio` must be within [0, 1) and `noise` 0 or more, got {epsilon_ratio} and "
+                f"{noise}."
+            )
         self.source, self.depth_every, self.otherwise, self.length = source, depth_every, otherwise, length
+        self.repeat, self.epsilon_ratio, self.noise = repeat, epsilon_ratio, noise
         self.root = source.root
 
     @property
     def config(self) -> Mapping[str, Any]:
         """What determines the samples."""
         budget = {"depth_every": self.depth_every, "otherwise": self.otherwise, "length": self.length}
+        if (self.epsilon_ratio, self.noise) != (EPSILON_RATIO, 0.0):
+            budget |= {"epsilon_ratio": self.epsilon_ratio, "noise": self.noise}
+        if self.repeat != 1:
+            budget["repeat"] = self.repeat
         return {**self.source.config, "label_budget": budget}
 
+    @property
+    def in_3d(self) -> range:
+        """The numbers of the pictures that keep their 3D labels, each once."""
+        return range(0, self.length, self.depth_every)
+
     def __len__(self) -> int:
-        return self.length
+        return self.length + (self.repeat - 1) * len(self.in_3d)
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.length:
-            raise IndexError(f"`index` must be within the {self.length} samples of {self.root}, got {index}")
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be within the {len(self)} samples of {self.root}, got {index}")
+        if index >= self.length:  # one that has come before
+            index = self.in_3d[(index - self.length) % len(self.in_3d)]
         sample = self.source[index]
         if index % self.depth_every == 0:
-            return sample
+            return replace(sample, part_states=self._states(sample, index, noise=0.0))
         flat = sample.joints_crop.clone()
         flat[:, 2] = 0
-        states = sample.part_states
+        states = torch.full_like(sample.part_states, UNKNOWN)
+        if self.otherwise == "order":
+            states = self._states(sample, index, noise=self.noise)
         return replace(
             sample, joints_crop=flat, depth_valid=torch.zeros_like(sample.depth_valid), joints_cam_mm=None,
-            part_states=states if self.otherwise == "order" else torch.full_like(states, UNKNOWN),
+            part_states=states,
+        )  # fmt: skip
+
+    def _states(self, sample: Sample, index: int, *, noise: float) -> Int[Tensor, "K"]:
+        """The parts' depth order; its errors depend on the picture's number alone."""
+        if sample.joints_cam_mm is None or (self.epsilon_ratio, noise) == (EPSILON_RATIO, 0.0):
+            return sample.part_states
+        return annotate(
+            sample.joints_cam_mm, HEMLETS18, scheme="ordinal", rng=np.random.default_rng([_LABELS, index]),
+            noise=noise, epsilon_ratio=self.epsilon_ratio,
         )  # fmt: skip

@@ -214,15 +214,17 @@ def _shards(cell: Cell, role: str, workplace: Workplace) -> ShardDataset:
 def _source(cell: Cell, role: Role, workplace: Workplace) -> LabelBudget:
     shards = _shards(cell, role.name, workplace)
     otherwise: Any = role.otherwise
-    return LabelBudget(shards, depth_every=role.depth_every, otherwise=otherwise, length=role.length)
+    return LabelBudget(
+        shards, depth_every=role.depth_every, otherwise=otherwise, length=role.length,
+        repeat=role.repeat, epsilon_ratio=role.epsilon_ratio, noise=role.noise,
+    )  # fmt: skip
 
 
 def _with_depth(sources: Iterable[LabelBudget]) -> list[Sample] | None:
     """Pictures with 3D labels that the network was trained on; None where there were none."""
     for source in sources:
-        numbers = range(0, len(source), source.depth_every)[:_PROBED_PICTURES]
         if source[0].joints_cam_mm is not None:
-            return [source[number] for number in numbers]
+            return [source[number] for number in source.in_3d[:_PROBED_PICTURES]]
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a mean error hides: where in space it lies, whether bones have their lengths, whether depth is in order.
+"""What a mean error hides: where in space it lies, whether bones have their lengths and parts their order.
 
 The paper claims more than millimetres: similar errors in the picture beside half the error in depth (Fig. 4),
 bone lengths learnt implicitly (§3.1), less overfitting (§1). A probe measures what such claims are about.

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from hemlets_lib.data.synthetic import GENERATOR_VERSION
+from hemlets_lib.model import ModelConfig
 from hemlets_lib.paper import OWN, paper_number
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.recipes import RECIPES, TrainConfig
+from hemlets_lib.triplets import EPSILON_RATIO
 
 __all__ = [
     "MOST_SEEDS",
@@ -42,6 +44,7 @@ MOST_SEEDS = 10
 NOISY = ("ordinal-train", "fbi-train")  # drawn roles whose labels err
 _NETWORKS = {"full", "baseline"}  # with the intermediate branch, and without: the smaller network of Table 4
 _BLIND_TO_ORDER = ("none", "2d")  # supervisions without triplets
+_RIVALS_OF_ORDER = ("ranking", "tri-state")
 _KEYS = {
     "profile": {
         "preset", "options", "pictures", "pictures_of", "test_pictures", "size", "minutes", "memory_gb",
@@ -50,13 +53,13 @@ _KEYS = {
         "title", "notebook", "protocol", "tests", "baseline", "settings", "conditions", "answers",
     },
     "setting": {"data", "noise"},
-    "condition": {"options", "data", "network", "variant"},
-    "role": {"ratio", "depth_every", "otherwise", "length"},
+    "condition": {"options", "data", "network", "model"},
+    "role": {"ratio", "depth_every", "otherwise", "length", "repeat", "epsilon_ratio", "noise"},
     "answer": {"table", "row", "columns", "cell", "protocol", "score", "mean"},
 }  # fmt: skip
 _OPTIONAL = {
-    "answers", "columns", "mean", "noise", "data", "network", "variant", "depth_every", "otherwise", "length",
-    "pictures_of",
+    "answers", "columns", "mean", "noise", "data", "network", "depth_every", "otherwise", "length",
+    "pictures_of", "epsilon_ratio", "repeat", "model",
 }  # fmt: skip
 
 
@@ -101,6 +104,8 @@ class Role:
         depth_every: One picture in so many keeps its 3D labels.
         otherwise: What the others keep, see `data.label_budget`.
         length: Only its first so many pictures.
+        repeat: How often those with 3D labels come for each time the others do.
+        epsilon_ratio, noise: Of its labels of depth order.
     """
 
     name: str
@@ -108,6 +113,9 @@ class Role:
     depth_every: int = 1
     otherwise: str = "2d"
     length: int | None = None
+    repeat: int = 1
+    epsilon_ratio: float = EPSILON_RATIO
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,8 +169,11 @@ class Cell:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that fixes its numbers, as JSON; without what is at its default, so that an option that is
-        added to a recipe, a network or a role one day leaves today's keys as they are."""
+        """All that fixes its numbers, as JSON.
+
+        What is at its default is left out, so that an option which is added to a recipe, a network or a
+        role one day leaves today's keys as they are.
+        """
         profile = self.profile
         config = self.config.to_dict()
         config["model"] = _said(self.config.model, config["model"])
@@ -222,8 +233,8 @@ class Experiment:
         columns, row = self.settings[setting], self.conditions[condition]
         base = RECIPES[profile.preset]
         model = base.model
-        if "variant" in row:
-            model = replace(model, variant=row["variant"])
+        if "model" in row:
+            model = ModelConfig.from_dict({**model.to_dict(), **row["model"]})
         if row.get("network") == "baseline":
             model = replace(model, intermediate=False, fusion=None)
             base = replace(base, supervision="none")
@@ -231,8 +242,11 @@ class Experiment:
         config = replace(base, model=model).with_options(options)
         data = {**columns["data"], **row.get("data", {})}
         roles = tuple(Role(name, **options) for name, options in data.items())
-        if config.supervision in _BLIND_TO_ORDER:  # then the same run whatever is known of the depth order
-            roles = tuple(replace(role, otherwise="2d") for role in roles)
+        if config.supervision in _BLIND_TO_ORDER and config.rival not in _RIVALS_OF_ORDER:
+            # Then the same run, whatever is known of the depth order.
+            roles = tuple(
+                replace(role, otherwise="2d", epsilon_ratio=EPSILON_RATIO, noise=0.0) for role in roles
+            )
         noise = columns.get("noise") if any(role.name in NOISY for role in roles) else None
         return Cell(self.name, profile, setting, condition, seed, config, roles, self.tests, noise)
 

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-_PATIENCE = 10  # times the minutes of its profile that a cell may take: slow machines train slowly, and resume
+_PATIENCE = 10  # times the minutes of its profile: slow machines train slowly, and resume
 
 
 def results_folder() -> Path:
