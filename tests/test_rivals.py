@@ -117,7 +117,7 @@ def test_a_lifter_learns_a_depth_that_the_picture_gives():
 def test_recipes_say_what_a_rival_needs():
     config = RECIPES["nano"].with_options({"rival": "ranking", "rival_weight": "4"})
     assert (config.rival, config.rival_weight) == ("ranking", 4)
-    with pytest.raises(ValueError, match="`rival` must be one of none, ranking, .*, got 'rank'"):
+    with pytest.raises(ValueError, match=r"`rival` must be one of none, ranking, .*, got 'rank'"):
         RECIPES["nano"].with_options({"rival": "rank"})
     with pytest.raises(ValueError, match="`rival_weight` must not be negative"):
         replace(RECIPES["nano"], rival_weight=-1.0)

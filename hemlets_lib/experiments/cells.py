@@ -155,6 +155,7 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If data are missing.
         TrainingDiverged: If the training did.
+        InterruptedError: If it was stopped; what is done is kept.
     """
     if found := result_of(cell, workplace):
         return found
@@ -170,6 +171,12 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         cell.config, mixture, folder, validation=curve_set, resume=RunFolder(folder).exists,
         device=workplace.device,
     )  # fmt: skip
+    last = run.read_log("event")[-1]
+    if last["what"] != "finished":  # an interrupt; training ended in good order, the cell has not
+        raise InterruptedError(
+            f"{cell.name}: expected {cell.config.steps} steps, stopped after {last['step']}. Run it again to "
+            "carry on."
+        )
     model, _ = load_checkpoint(run.model_path)
     device = workplace.device or ("cuda" if torch.cuda.is_available() else "cpu")
     scores = {
