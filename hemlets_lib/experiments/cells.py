@@ -221,8 +221,9 @@ def _shards(cell: Cell, role: str, workplace: Workplace) -> ShardDataset:
 def _source(cell: Cell, role: Role, workplace: Workplace) -> LabelBudget:
     shards = _shards(cell, role.name, workplace)
     otherwise: Any = role.otherwise
+    length = None if role.length is None else min(role.length, len(shards))  # small profiles draw fewer
     return LabelBudget(
-        shards, depth_every=role.depth_every, otherwise=otherwise, length=role.length,
+        shards, depth_every=role.depth_every, otherwise=otherwise, length=length,
         repeat=role.repeat, epsilon_ratio=role.epsilon_ratio, noise=role.noise,
     )  # fmt: skip
 
