@@ -1,5 +1,7 @@
 """Fewer labels: what is kept stays as it was, what is not is masked, and pictures do not change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from hemlets_lib.data.label_budget import LabelBudget
 from hemlets_lib.data.samples import find_samples
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.skeleton import HEMLETS18, HEMLETS18_CHAIN
 from hemlets_lib.triplets import UNKNOWN, polarity
 
 
@@ -84,3 +86,26 @@ def test_numbers_out_of_range(shards):
         LabelBudget(shards, noise=-0.1)
     with pytest.raises(IndexError, match="`index` must be within the 2 samples"):
         LabelBudget(shards, length=2)[2]
+
+
+def test_other_parts_have_their_own_order(shards):
+    budget = LabelBudget(shards, depth_every=2, otherwise="order", skeleton=HEMLETS18_CHAIN)
+    for index in range(6):
+        expected = polarity(shards[index].joints_cam_mm, HEMLETS18_CHAIN)
+        assert torch.equal(budget[index].part_states, expected)
+    assert any(not torch.equal(budget[n].part_states, shards[n].part_states) for n in range(6))
+    assert budget.config != LabelBudget(shards, depth_every=2, otherwise="order").config
+
+
+def test_the_order_of_other_parts_is_unknown_where_the_joints_are(shards):
+    """As in pictures that were labelled by eye, for the usual parts."""
+
+    class ByEye(ShardDataset):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), joints_cam_mm=None)
+
+    by_eye = ByEye(shards.root)
+    states = LabelBudget(by_eye, otherwise="order", depth_every=2, skeleton=HEMLETS18_CHAIN)[1].part_states
+    assert states.tolist() == [UNKNOWN] * 14
+    usual = LabelBudget(by_eye, otherwise="order", depth_every=2)[1].part_states
+    assert torch.equal(usual, shards[1].part_states)

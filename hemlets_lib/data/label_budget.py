@@ -21,7 +21,7 @@ from torch import Tensor
 from hemlets_lib.data.counterparts import annotate
 from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset
-from hemlets_lib.skeleton import HEMLETS18
+from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.triplets import EPSILON_RATIO, UNKNOWN
 
 __all__ = ["LabelBudget", "Otherwise"]
@@ -41,6 +41,8 @@ class LabelBudget:
         repeat: How often the pictures with 3D labels come for each time the others do.
         epsilon_ratio: ε_k / ‖B_k‖ of all depth order, in Eq. (1).
         noise: Error of the depth order of pictures without 3D labels, as in `counterparts.annotate`.
+        skeleton: Whose parts the depth order is of: the source's joints, perhaps another list of parts. Of
+            a picture whose joints are not known in space, the order of other parts is unknown.
 
     Raises:
         ValueError: If a number is out of range, or `otherwise` unknown.
@@ -56,6 +58,7 @@ class LabelBudget:
         repeat: int = 1,
         epsilon_ratio: float = EPSILON_RATIO,
         noise: float = 0.0,
+        skeleton: Skeleton = HEMLETS18,
     ) -> None:
         length = len(source) if length is None else length
         if min(depth_every, repeat) < 1 or not 1 <= length <= len(source):
@@ -72,16 +75,21 @@ class LabelBudget:
             )
         self.source, self.depth_every, self.otherwise, self.length = source, depth_every, otherwise, length
         self.repeat, self.epsilon_ratio, self.noise = repeat, epsilon_ratio, noise
+        self.skeleton = skeleton
         self.root = source.root
 
     @property
     def config(self) -> Mapping[str, Any]:
         """What determines the samples."""
-        budget = {"depth_every": self.depth_every, "otherwise": self.otherwise, "length": self.length}
+        budget: dict[str, Any] = {
+            "depth_every": self.depth_every, "otherwise": self.otherwise, "length": self.length,
+        }  # fmt: skip
         if (self.epsilon_ratio, self.noise) != (EPSILON_RATIO, 0.0):
             budget |= {"epsilon_ratio": self.epsilon_ratio, "noise": self.noise}
         if self.repeat != 1:
             budget["repeat"] = self.repeat
+        if self.skeleton != HEMLETS18:
+            budget["skeleton"] = self.skeleton.name
         return {**self.source.config, "label_budget": budget}
 
     @property
@@ -102,7 +110,7 @@ class LabelBudget:
             return replace(sample, part_states=self._states(sample, index, noise=0.0))
         flat = sample.joints_crop.clone()
         flat[:, 2] = 0
-        states = torch.full_like(sample.part_states, UNKNOWN)
+        states = self._no_states()
         if self.otherwise == "order":
             states = self._states(sample, index, noise=self.noise)
         return replace(
@@ -112,9 +120,15 @@ class LabelBudget:
 
     def _states(self, sample: Sample, index: int, *, noise: float) -> Int[Tensor, "K"]:
         """The parts' depth order; its errors depend on the picture's number alone."""
-        if sample.joints_cam_mm is None or (self.epsilon_ratio, noise) == (EPSILON_RATIO, 0.0):
+        own_parts = self.skeleton == HEMLETS18
+        if sample.joints_cam_mm is None:
+            return sample.part_states if own_parts else self._no_states()
+        if own_parts and (self.epsilon_ratio, noise) == (EPSILON_RATIO, 0.0):
             return sample.part_states
         return annotate(
-            sample.joints_cam_mm, HEMLETS18, scheme="ordinal", rng=np.random.default_rng([_LABELS, index]),
-            noise=noise, epsilon_ratio=self.epsilon_ratio,
+            sample.joints_cam_mm, self.skeleton, scheme="ordinal", noise=noise,
+            epsilon_ratio=self.epsilon_ratio, rng=np.random.default_rng([_LABELS, index]),
         )  # fmt: skip
+
+    def _no_states(self) -> Int[Tensor, "K"]:
+        return torch.full((self.skeleton.num_parts,), UNKNOWN)

@@ -164,7 +164,9 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
     mixture = Mixture(sources, ratios=[role.ratio for role in cell.roles], seed=cell.config.seed)
     tests = {protocol: _shards(cell, role, workplace) for protocol, role in cell.tests.items()}
     first = next(iter(tests.values()))
-    curve_set = LabelBudget(first, length=min(len(first), _VALIDATION_PICTURES))
+    curve_set = LabelBudget(
+        first, length=min(len(first), _VALIDATION_PICTURES), skeleton=cell.config.model.skeleton
+    )
     RunFolder(folder).forget_unsaved()
     started = time.perf_counter()
     run = train(
@@ -225,6 +227,7 @@ def _source(cell: Cell, role: Role, workplace: Workplace) -> LabelBudget:
     return LabelBudget(
         shards, depth_every=role.depth_every, otherwise=otherwise, length=length,
         repeat=role.repeat, epsilon_ratio=role.epsilon_ratio, noise=role.noise,
+        skeleton=cell.config.model.skeleton,
     )  # fmt: skip
 
 
