@@ -313,7 +313,8 @@ HEMLETS18 = Skeleton(
     },
 )  # fmt: skip
 
-# The same joints, with `CHAIN_PARTS`.
+# The same joints, with `CHAIN_PARTS`. Samples hold the states of `HEMLETS_PARTS`, just as many:
+# `LabelBudget(…, skeleton=HEMLETS18_CHAIN)` gives those of these.
 HEMLETS18_CHAIN = replace(HEMLETS18, name="hemlets18_chain", part_names=CHAIN_PARTS)
 
 # Human3.6M's usual 17 of its 32 joints, in metrics the first 17 of HEMLETS18.
