@@ -119,8 +119,9 @@ class ModelConfig:
             if (got := getattr(self, name)) is not None and got < 1:
                 raise ValueError(f"`{name}` must be positive, got {got}.")
         for name in ("sigma_scale", "depth_range_mm", "output_std"):
-            if (size := getattr(self, name)) is not None and not 0 < size < math.inf:
-                raise ValueError(f"`{name}` must be positive and finite, got {size}.")
+            size = math.nan if (got := getattr(self, name)) is None else got
+            if not 0 < size < math.inf and (name, got) != ("output_std", None):
+                raise ValueError(f"`{name}` must be positive and finite, got {got}.")
         if self.map_kernel < 1 or self.map_kernel % 2 == 0:
             raise ValueError(f"`map_kernel` must be odd, got {self.map_kernel}: an even one shifts the maps.")
         if self.fusion and (len(self.fusion) != 2 or self.fusion[0] % 2 == 0 or min(self.fusion) < 1):

@@ -289,7 +289,7 @@ HEMLETS_PARTS: tuple[tuple[str, str], ...] = (
 )
 
 # Another reading: 14 of the 16 bones of Human3.6M's 17 joints, without the pelvis' two, which hardly move.
-# The trunk is a chain of bones. MPII and LSP label neither torso nor nose, so four parts stay unlabelled there.
+# The trunk is a chain of bones. MPII and LSP label neither torso nor nose: four parts are unknown there.
 CHAIN_PARTS: tuple[tuple[str, str], ...] = (
     *((parent, child) for parent, child in HEMLETS_PARTS if "pelvis" not in parent and child != "head"),
     ("pelvis", "torso"),

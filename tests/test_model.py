@@ -266,6 +266,7 @@ def test_the_range_of_depth_stretches_the_volume(config, images):
     ("values", "message"),
     [
         ({"sigma_scale": 0.0}, "`sigma_scale` must be positive and finite, got 0.0"),
+        ({"sigma_scale": None}, "`sigma_scale` must be positive and finite, got None"),
         ({"depth_range_mm": float("inf")}, "`depth_range_mm` must be positive and finite, got inf"),
         ({"output_std": -1.0}, "`output_std` must be positive and finite, got -1.0"),
         ({"gaussian_norm": "l2"}, "`gaussian_norm` must be one of height, sum, got 'l2'"),
