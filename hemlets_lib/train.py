@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from hemlets_lib.augment import augment
 from hemlets_lib.data.mixing import Draw, Mixture, Source
 from hemlets_lib.data.sample import Batch, Sample, collate, normalise
+from hemlets_lib.geometry import Grid
 from hemlets_lib.heap import keep_freed_memory
 from hemlets_lib.losses import LossTerms, hemlets_loss
 from hemlets_lib.metrics import mpjpe, pa_mpjpe, polarity_accuracy
@@ -267,7 +268,7 @@ def _rival_loss(output: HEMletsOutput, batch: Batch, config: TrainConfig) -> Ten
     if config.rival == "tri-state":
         assert output.triplets is not None  # the recipe has seen to it
         return tristate_loss(output.triplets, states, mask)
-    depth = output.joints[..., 2] * model.grid.cells_per_unit(model.depth_size)
+    depth = output.joints[..., 2] * Grid(model.grid).cells_per_unit(model.depth_size)
     return ranking_loss(depth, states, mask, skeleton=skeleton)
 
 
