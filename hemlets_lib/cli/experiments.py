@@ -17,6 +17,9 @@ experiments = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="An experiment of the registry.", **TEXT)]
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: a profile of the registry.", **TEXT)]
+AnsweringProfile = Annotated[
+    str, typer.Option(help="Whose results answer: a profile, or one with '-real' for real data.", **TEXT)
+]
 Seeds = Annotated[int, typer.Option(min=1, max=10, help="How many seeds, from 0.")]
 Shards = Annotated[Path, typer.Option(help="Folder of drawn data.", **PATH)]
 Runs = Annotated[Path, typer.Option(help="Folder of the cells' runs.", **PATH)]
@@ -114,6 +117,74 @@ def status(
 def report(name: Name, profile: ProfileOption = "laptop", results: Results = None) -> None:
     """An experiment's table: means with intervals, and paired differences to its baseline."""
     _print_table(name, profile, results)
+
+
+@experiments.command(
+    "scorecard",
+    epilog="Example:  hemlets experiments scorecard\n\n"
+    "Example:  hemlets experiments scorecard --profile paper-real --out scorecard.html",
+)
+def scorecard(
+    profile: AnsweringProfile = "laptop",
+    out: Annotated[Path, typer.Option(help="The page.", **PATH)] = Path("runs/scorecard.html"),
+    results: Results = None,
+) -> None:
+    """Write the page that holds the paper's numbers and claims against what was measured."""
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.scorecard import scorecard as scored
+    from hemlets_lib.experiments.scorecard import summary
+    from hemlets_lib.experiments.scorecard_page import counted, write_scorecard
+
+    found, judged = _judged(profile, results)
+    rows = scored(found.registry, found.gathered, profile=profile, forward=found.forward)
+    write_scorecard(out, rows, judged, registry=found.registry, profile=profile)
+    console.print(f"{len(judged)} claims: {counted(judged)}")
+    numbers = ", ".join(f"{count} {status}" for status, count in summary(rows).items())
+    console.print(f"{len(rows)} numbers: {numbers}")
+    console.print(str(out), markup=False)
+
+
+@experiments.command("claims", epilog="Example:  hemlets experiments claims --profile laptop")
+def claims(profile: AnsweringProfile = "laptop", results: Results = None) -> None:
+    """The paper's claims, each with its verdict, what it rests on and what would decide it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.evidence import run_commands
+    from hemlets_lib.experiments.scorecard_page import counted
+    from hemlets_lib.experiments.verdicts import by_chance
+
+    found, judged = _judged(profile, results)
+    table = Table("", "claim", "verdict", "decided in", "difference", "seeds", box=None, pad_edge=False)
+    for number, each in enumerate(judged, 1):
+        setting, contrasts, seeds = "", "", ""
+        if each.case:
+            setting, seeds = each.case.setting, str(each.case.seeds)
+            contrasts = "\n".join(contrast.shown for contrast in each.case.contrasts)
+        table.add_row(str(number), each.claim.name, each.verdict, escape(setting), contrasts, seeds)
+    console.print(table)
+    for number, each in enumerate(judged, 1):
+        console.print(f"\n{number}. {each.claim.says} ({each.claim.section})", markup=False)
+        for line in (
+            f"{each.verdict}: {each.reason}",
+            each.remark,
+            *run_commands(found.registry, each.to_run),
+        ):
+            if line:
+                console.print(f"   {line}", markup=False)
+    console.print()
+    console.print(f"{len(judged)} claims, profile {profile}: {counted(judged)}.")
+    console.print(str(by_chance(judged)))
+
+
+def _judged(profile: str, results: Path | None) -> tuple[Any, list[Any]]:
+    from hemlets_lib.experiments.claims import judge_all
+    from hemlets_lib.experiments.evidence import Evidence
+    from hemlets_lib.experiments.registry import read_registry
+
+    found = Evidence.read(read_registry(), profile, results)
+    return found, judge_all(found)
 
 
 def _cells(name: str, profile: str, seeds: int, only: list[str]) -> list[Any]:

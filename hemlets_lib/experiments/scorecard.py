@@ -1,25 +1,44 @@
 """The paper against this suite: for each of its own numbers what was measured here, and on what.
 
 A stand-in's number is shown beside the paper's and never called better or worse: drawn people are not the
-data set. A number that needs licensed data says so, with the command that fills it.
+data set. A number that needs licensed data says so, with the command that fills it. `scorecard_page` makes a
+page of it.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hemlets_lib.experiments.evidence import (
+    REAL,
+    SEEDS,
+    Evidence,
+    Place,
+    forward_ratios,
+    read_forward,
+    result_file,
+    run_command,
+)
 from hemlets_lib.experiments.registry import Answer, Cell, Registry
 from hemlets_lib.experiments.statistics import Interval, mean_interval
 from hemlets_lib.experiments.sweep import Gathered, values
-from hemlets_lib.paper import OWN, TABLES, PaperNumber
+from hemlets_lib.paper import OWN, PaperNumber, paper_number
 
-__all__ = ["ScoreRow", "Status", "scorecard", "scorecard_html", "summary"]
+__all__ = ["STATUSES", "ScoreRow", "Status", "scorecard", "summary"]
 
 Status = Literal["measured", "stand-in", "not run", "not measurable here"]
+STATUSES: Mapping[Status, str] = {
+    "measured": "the very quantity that the paper reports",
+    "stand-in": "the same computation on drawn people: beside the paper's number, never against it",
+    "not run": "a command fills it",
+    "not measurable here": "the note says why",
+}
+"""Each status and what it means."""
+
 _MEASURED_BY_COUNTING = {"parameters": {"Full": "paper", "Baseline": "baseline"}}  # column → row → preset
+_FORWARD = "benchmarks/results/forward.json"
 
 
 @dataclass(frozen=True)
@@ -28,169 +47,129 @@ class ScoreRow:
 
     Args:
         paper: The paper's number.
-        status: "measured": the very quantity; "stand-in": the same computation on drawn data; "not run": its
-            cell has not run; "not measurable here": why, in `note`.
+        status: One of `STATUSES`.
         ours: Mean over seeds.
-        data: What it was measured on.
-        results: The files that hold it, under `experiments/results`.
+        data: What it was measured on: "drawn", "real", or in words; empty where it was not.
+        results: Seed → the file that holds it, from the checkout.
         note: What a reader should know.
-        command: What fills it on the real data.
+        command: What fills it, or adds the seeds that an interval wants; empty where nothing is missing.
+        command_real: What measures it on the real data; empty where no data are needed.
     """
 
     paper: PaperNumber
     status: Status
     ours: Interval | None = None
     data: str = ""
-    results: tuple[str, ...] = ()
+    results: Mapping[int, str] = field(default_factory=dict)
     note: str = ""
     command: str = ""
+    command_real: str = ""
 
 
-def scorecard(registry: Registry, gathered: Gathered, *, profile: str) -> list[ScoreRow]:
+def scorecard(
+    registry: Registry,
+    gathered: Gathered,
+    *,
+    profile: str,
+    forward: Sequence[Mapping[str, Any]] | None = None,
+) -> list[ScoreRow]:
     """All of the paper's own numbers, in its order.
 
     Args:
         registry: Which cells answer to which numbers.
         gathered: Finished cells of one profile.
-        profile: Which.
+        profile: Which; with "-real" at its end where they are of real data.
+        forward: Measured forward passes, as in `evidence.Evidence`; the committed ones where left out.
 
     Returns:
         A row for each number of `paper.OWN`.
+
+    Raises:
+        ValueError: If there is no such profile.
     """
     answers = {
         answer.number: (name, answer)
         for name, each in registry.experiments.items()
         for answer in each.answers
     }
+    evidence = Evidence(registry, profile, {profile: gathered})
     rows = []
     for key, number in OWN.items():
         if key in answers:
-            rows.append(_from_cells(number, registry, gathered, profile, *answers[key]))
+            rows.append(_from_cells(number, evidence, *answers[key]))
         elif number.column in _MEASURED_BY_COUNTING:
             rows.append(_parameters(number))
         else:
-            rows.append(_runtime(number))
+            rows.append(_runtime(number, read_forward() if forward is None else forward))
     return rows
 
 
-def _from_cells(
-    number: PaperNumber, registry: Registry, gathered: Gathered, profile: str, name: str, answer: Answer
-) -> ScoreRow:
-    experiment = registry.experiment(name)
-    cells = experiment.over_seeds(registry.profile(profile), answer.setting, answer.condition)
-    roles = [*(role.name for role in cells[0].roles), *cells[0].tests.values()]
-    real = " ".join(f"--real {role}=FOLDER" for role in dict.fromkeys(roles))
-    only = f'--only "{answer.setting}" --only "{answer.condition}"'
-    command = f"hemlets experiments run {name} --profile paper {only} {real}"
+def _from_cells(number: PaperNumber, evidence: Evidence, name: str, answer: Answer) -> ScoreRow:
+    profile, only = evidence.profile, (answer.setting, answer.condition)
+    done = evidence.finished(Place(profile, name, *only))
     found = values(
-        gathered, cells, protocol=answer.protocol, score=answer.score, column=answer.column, mean=answer.mean
-    )
-    if not found:
-        return ScoreRow(number, "not run", command=command, note=f"no finished cell in profile {profile}")
-    done = [cell for cell in cells if cell.seed in found]
-    kinds = {kind for cell in done for kind in gathered.cells[cell.key]["data"].values()}
+        evidence.gathered, done, protocol=answer.protocol, score=answer.score, column=answer.column,
+        mean=answer.mean,
+    )  # fmt: skip
+    base = evidence.registry.profile(profile.removesuffix(REAL))
+    cell = evidence.registry.experiment(name).cell(base, *only, seed=0)
+    roles = [*(role.name for role in cell.roles), *cell.tests.values()]
+    done = [cell for cell in done if cell.seed in found]
+    kinds = {kind for cell in done for kind in evidence.gathered.cells[cell.key]["data"].values()}
+    status: Status = "measured" if kinds == {"real"} else "stand-in" if found else "not run"
+    here = run_command(name, profile=profile, only=only, roles=roles if evidence.is_real else ())
     return ScoreRow(
         number,
-        "measured" if kinds == {"real"} else "stand-in",
-        mean_interval(list(found.values())),
-        _data(done[0], "/".join(sorted(kinds))),
-        tuple(f"cells/{gathered.profile}/{cell.key}.json" for cell in done),
-        f"{answer.score}; network {done[0].config.model.name}",
-        command,
+        status,
+        mean_interval(list(found.values())) if found else None,
+        " and ".join(sorted(kinds)),
+        {cell.seed: result_file(profile, cell) for cell in done},
+        _note(cell, answer),
+        "" if len(found) >= SEEDS else here,
+        run_command(name, profile=f"paper{REAL}", only=only, seeds=1, roles=roles),
     )
 
 
-def _data(cell: Cell, kinds: str) -> str:
-    return f"{kinds}: {' + '.join(role.name.removesuffix('-train') for role in cell.roles)}"
+def _note(cell: Cell, answer: Answer) -> str:
+    trained = " + ".join(role.name.removesuffix("-train") for role in cell.roles)
+    return f"{answer.score}; trained on {trained}, network {cell.config.model.name}"
 
 
 def _parameters(number: PaperNumber) -> ScoreRow:
     """Counted in the network itself; no run is needed."""
+    import torch
+
     from hemlets_lib.model import HEMletsNet
 
     preset = _MEASURED_BY_COUNTING[number.column][number.row]
-    count = sum(parameter.numel() for parameter in HEMletsNet.from_preset(preset).parameters())
-    note = f"preset {preset}: {count:,} parameters"
-    return ScoreRow(number, "measured", Interval(count / 1e6, None, 1), "the network itself", note=note)
+    with torch.device("meta"):  # shapes without memory
+        count = sum(parameter.numel() for parameter in HEMletsNet.from_preset(preset).parameters())
+    note = f"preset {preset}: {count:,} parameters in the network itself"
+    return ScoreRow(number, "measured", Interval(count / 1e6, None, 1), "counted", note=note)
 
 
-def _runtime(number: PaperNumber) -> ScoreRow:
+def _runtime(number: PaperNumber, forward: Sequence[Mapping[str, Any]]) -> ScoreRow:
+    """The milliseconds are a GTX 1080's; what carries over is the ratio of the two networks."""
+    full, baseline = (paper_number("runtime", row, number.column).value for row in ("Full", "Baseline"))
+    ratios = forward_ratios(forward)
+    here = ", ".join(f"{ratio:.2f} on {device}, batch {n}" for (device, n), ratio in ratios.items())
     return ScoreRow(
-        number, "not measurable here", note="needs the same card, a GTX 1080; ratios are in benchmarks/",
-        command="python benchmarks/forward.py",
-    )  # fmt: skip
+        number,
+        "not measurable here",
+        note=f"The milliseconds are a GTX 1080's. Full to baseline: {full / baseline:.2f} in the paper; "
+        f"here {f'{here} ({_FORWARD})' if here else 'not run'}.",
+        command="" if here else "python benchmarks/forward.py",
+    )
 
 
-def summary(rows: list[ScoreRow]) -> Mapping[str, int]:
+def summary(rows: Sequence[ScoreRow]) -> dict[Status, int]:
     """How many numbers have which status.
 
     Args:
         rows: Of the scorecard.
 
     Returns:
-        Status → count.
+        Status → count, for those that occur.
     """
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.status] = counts.get(row.status, 0) + 1
-    return counts
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>HEMlets: scorecard</title>
-<style>
- body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }}
- table {{ border-collapse: collapse; width: 100%; margin: 0 0 2rem; }}
- th, td {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
- td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
- .stand-in {{ color: #0072b2; }} .measured {{ color: #00734f; }}
- .not {{ color: #767676; }} code {{ font-size: .85em; }}
-</style></head><body>
-<h1>The paper against this run</h1>
-<p>{lead}</p>
-{tables}
-</body></html>
-"""
-
-
-def scorecard_html(rows: list[ScoreRow], *, profile: str) -> str:
-    """The scorecard as a page that opens without a network.
-
-    Args:
-        rows: Of the scorecard.
-        profile: Which profile it shows.
-
-    Returns:
-        HTML.
-    """
-    counts = ", ".join(f"{count} {status}" for status, count in summary(rows).items())
-    lead = (
-        f"{len(rows)} numbers of the paper's own method: {counts}. Profile {html.escape(profile)}. A "
-        "stand-in is the same computation on drawn people: its millimetres compare with each other and "
-        "never with the paper's."
-    )
-    tables = []
-    for table, title in TABLES.items():
-        lines = [_line(row) for row in rows if row.paper.table == table]
-        headings = ("row", "column", "paper", "here", "results", "data", "note")
-        head = "<tr>" + "".join(f"<th>{heading}</th>" for heading in headings) + "</tr>"
-        tables.append(
-            f"<h2>{table.capitalize()}: {html.escape(title)}</h2><table>{head}{''.join(lines)}</table>"
-        )
-    return _PAGE.format(lead=lead, tables="\n".join(tables))
-
-
-def _line(row: ScoreRow) -> str:
-    number = row.paper
-    kind = row.status.split()[0]
-    ours = row.status if row.ours is None else f"{row.ours} ({row.status})"
-    links = " ".join(f'<a href="{html.escape(path)}">{n}</a>' for n, path in enumerate(row.results, 1))
-    note = html.escape(row.note)
-    if row.command:
-        note += f"<br><code>{html.escape(row.command)}</code>"
-    cells: list[tuple[str, Any]] = [
-        ("", html.escape(number.row)), ("", html.escape(number.column)),
-        ("number", f"{number.value:g} {number.unit}"), (f"number {kind}", html.escape(ours)),
-        ("", links), ("", html.escape(row.data)), ("", note),
-    ]  # fmt: skip
-    return "<tr>" + "".join(f'<td class="{style}">{value}</td>' for style, value in cells) + "</tr>"
+    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
+    return {status: count for status, count in counts.items() if count}
