@@ -61,6 +61,8 @@ BESIDE = {
     "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
     "viz_experiments": GROUND | {"viz", "experiments"},
     "viz_evaluation": GROUND | {"viz", "scores"},
+    "viz_ledger": GROUND | {"viz", "viz_experiments", "experiments"},
+    "viz_scorecard": GROUND | {"viz", "experiments"},
     "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND
     | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "hard_poses", "people", "pose_records"},
