@@ -187,6 +187,45 @@ def _judged(profile: str, results: Path | None) -> tuple[Any, list[Any]]:
     return found, judge_all(found)
 
 
+@experiments.command(
+    "check",
+    epilog="Example:  hemlets experiments check\n\nIt takes about a minute and leaves the checkout as it is.",
+)
+def check_experiments(
+    results: Results = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Take what comes out now as the numbers to reproduce.")
+    ] = False,
+) -> None:
+    """Run a cheap subset again; fail where a committed number no longer comes out within its tolerance."""
+    from rich.table import Table
+
+    from hemlets_lib.console import console
+    from hemlets_lib.experiments.check import check, write_references
+    from hemlets_lib.experiments.sweep import results_folder
+
+    folder = results or results_folder()
+    if write:
+        for path in write_references(folder):
+            console.print(f"wrote {path}", markup=False, soft_wrap=True)
+        return
+    report = check(folder)
+    table = Table("number", "committed", "now", "difference", "tolerance", box=None, pad_edge=False)
+    for each in report.shown():
+        values = (each.committed, each.now, each.difference, each.tolerance)
+        shown = ("none" if value is None else f"{value:.4g}" for value in values)
+        table.add_row(f"{each.file.stem}  {each.name}", *shown)
+    console.print(table)
+    console.print(
+        f"{len(report.numbers)} numbers held; of each cell, those closest to their tolerances are shown. "
+        f"{len(report.problems)} problems."
+    )
+    for problem in report.problems:
+        console.print(problem, markup=False, soft_wrap=True)
+    if report.problems:
+        raise typer.Exit(1)
+
+
 def _cells(name: str, profile: str, seeds: int, only: list[str]) -> list[Any]:
     from hemlets_lib.experiments.registry import read_registry
 
