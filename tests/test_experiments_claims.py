@@ -111,6 +111,8 @@ CLEAR, OPEN, ONE, NONE = contrast(-3, -3.1, -2.9), contrast(-3, 4, 0), contrast(
         ([case("a", OPEN), case("b", CLEAR)], "a"),  # not the most pleasant one
         ([case("a", ONE), case("b", OPEN)], "b"),  # the first with an interval
         ([case("a", CLEAR, ONE), case("b", OPEN)], "b"),  # all contrasts need one
+        ([case("a", contrast(-9, -9.1)), case("b", OPEN)], "b"),  # two seeds are hardly an interval
+        ([case("a", contrast(-9, -9.1)), case("b", ONE)], "a"),
         ([case("a", NONE), case("b", ONE)], "b"),
         ([case("a", NONE), case("b", NONE)], "a"),
     ],

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 SEEDS = 3
-"""How many seeds a command asks for that fills what has not run: with fewer there is hardly an interval."""
+"""How many seeds a command asks for, and a verdict prefers: with fewer an interval says next to nothing."""
 
 REAL = "-real"
 """Ends the name under which results on real data are committed."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from hemlets_lib.experiments.evidence import run_commands
+from hemlets_lib.experiments.evidence import SEEDS, run_commands
 from hemlets_lib.experiments.registry import Registry
 from hemlets_lib.experiments.scorecard import STATUSES, ScoreRow, summary
 from hemlets_lib.experiments.statistics import Interval
@@ -129,7 +129,8 @@ def _claims(judged: Sequence[Judged], registry: Registry) -> str:
         "<p>A verdict is about direction and order on the data at hand, never about the paper's "
         "millimetres: seeds are compared in pairs, and what counts is on which side of zero the 95 % "
         "interval of the mean difference lies. A claim is decided in the setting nearest to the paper's "
-        f"that has intervals.</p>\n<p>{html.escape(str(by_chance(judged)))}</p>\n"
+        f"that has {SEEDS} seeds, or, where none has, fewer.</p>\n"
+        f"<p>{html.escape(str(by_chance(judged)))}</p>\n"
         f'<p class="soft">{_CONDITIONS}.</p>\n{_overview(judged)}\n{entries}</section>'
     )
 
@@ -386,7 +387,7 @@ dd { margin: 0; max-width: 80ch; }
 @media (max-width: 640px) {
   main { padding: 1.2rem .9rem; }
   article { grid-template-columns: 1fr; padding: .8rem .9rem; }
-  .scores :is(th, td) { padding: .35rem .25rem; font-size: .86rem; }
+  .scores :is(th, td) { padding: .35rem .2rem; font-size: .82rem; }
   .scores td.number, .scores .badge, .overview .badge { white-space: normal; }
   .optional { display: none; }
 }
