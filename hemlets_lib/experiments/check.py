@@ -105,7 +105,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
     ),
     "gradient": Tolerance(0.03, "", True, "As the losses; the norm's largest terms weigh more."),
 }  # fmt: skip
-"""By kind of number; `experiments/results/determinism.json` has what threads, processors and versions do."""
+"""By kind of number, from two of the cells with two threads, with AVX2 and without vector instructions."""
 
 _LOSSES = ("total", "intermediate", "hem", "heatmap", "joints", "xy", "z")
 _SHOWN_KINDS = ("mean, mm", "mean, %", "loss")
