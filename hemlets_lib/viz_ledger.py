@@ -185,6 +185,8 @@ def tolerance_figure(
             axes.tick_params(labelsize=8)
             if sweep.default is not None:
                 axes.axvline(sweep.default, color=CHARCOAL, lw=0.8, ls=(0, (1, 3)), zorder=0)
+    lines = above[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper center", ncols=len(lines[0]), fontsize=8, frameon=False)
     return figure
 
 
@@ -202,8 +204,6 @@ def _draw_errors(axes: Axes, sweep: Sweep, levels_mm: Mapping[str, float]) -> No
     )  # fmt: skip
     for (name, level), line in zip(levels_mm.items(), _LEVEL_LINES, strict=False):
         axes.axhline(level, color="#777777", ls=line, lw=1.3, label=name)
-    if levels_mm and ran:
-        axes.legend(fontsize=7.5, frameon=False)
 
 
 def _draw_shares(axes: Axes, sweep: Sweep) -> None:
