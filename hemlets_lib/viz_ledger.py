@@ -176,7 +176,11 @@ def tolerance_figure(
         _draw_errors(errors, sweep, levels_mm)
         _draw_shares(shares, sweep)
         errors.set_title(sweep.title, fontsize=10)
-        shares.sharex(errors)
+        values = {*sweep.errors_mm, *(value for share in sweep.shares.values() for value in share)}
+        if values:  # also those that have not run
+            margin = 0.06 * (max(values) - min(values)) or 0.05
+            for axes in (errors, shares):
+                axes.set_xlim(min(values) - margin, max(values) + margin)
         if not number:
             errors.set_ylabel(score, fontsize=9)
             shares.set_ylabel("% of the labels", fontsize=9)

@@ -97,11 +97,12 @@ def orderings_figure(orderings: Sequence[Ordering]) -> Figure:
     longest = sorted(orderings, key=lambda each: -len(each.names))
     lines = [longest[start : start + _PANELS_IN_A_ROW] for start in range(0, len(longest), _PANELS_IN_A_ROW)]
     heights = [max(len(each.names) for each in line) + 2.5 for line in lines]
-    figure = Figure(figsize=(11.0, 0.21 * sum(heights) + 0.3), layout="constrained")
+    columns = min(_PANELS_IN_A_ROW, len(longest))
+    figure = Figure(figsize=(2.75 * columns, 0.21 * sum(heights) + 0.3), layout="constrained")
     for strip, line in zip(
         figure.subfigures(len(lines), 1, squeeze=False, height_ratios=heights)[:, 0], lines, strict=True
     ):
-        panels = strip.subplots(1, _PANELS_IN_A_ROW, squeeze=False)[0]
+        panels = strip.subplots(1, columns, squeeze=False)[0]
         for axes in panels[len(line) :]:
             axes.set_axis_off()
         for axes, ordering in zip(panels, line, strict=False):

@@ -64,6 +64,7 @@ def test_errors_and_shares_stand_at_their_value():
     assert seeds == {0.1: [170.0, 171.0, 175.0], 0.5: [150.0]}  # 0.9 has not run, and is not drawn
     (means,) = [bars.lines[0] for bars in above.containers]
     assert list(means.get_xdata()) == [0.1, 0.5] and list(means.get_ydata()) == [172.0, 150.0]
+    assert above.get_xlim() == below.get_xlim() == (pytest.approx(0.052), pytest.approx(0.948))
     level = next(line for line in above.lines if line.get_label() == "none")
     assert set(level.get_ydata()) == {188.0}
     assert [list(axis) for axis in below.lines[0].get_data()] == [[0.1, 0.5], [11.0, 63.0]]
