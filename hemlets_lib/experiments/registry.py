@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ class Cell:
             identity["noise"] = self.noise
         return identity
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A short name that differs wherever the identity does."""
         text = json.dumps(self.identity, sort_keys=True)

@@ -1,6 +1,6 @@
 """One process against two: the same losses at the same global batch, but for batch normalisation.
 
-    python experiments/distributed.py --json experiments/results/distributed.json
+    python experiments/data_parallel.py --json experiments/results/distributed.json
 
 Trains `nano` for some steps on the shipped samples, on the CPU, in one process and in two under torchrun
 (gloo). With frozen statistics the two do the same sums in another order. With ordinary batch normalisation
