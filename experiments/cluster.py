@@ -23,7 +23,8 @@ from rich.table import Table
 from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.experiments.cells import Workplace, result_of
 from hemlets_lib.experiments.check import digest, reference_cells
-from hemlets_lib.experiments.registry import Cell, read_registry
+from hemlets_lib.experiments.design import Cell
+from hemlets_lib.experiments.registry import read_registry
 from hemlets_lib.experiments.sweep import run_cells
 from hemlets_lib.results import package_versions, provenance, write_json
 from hemlets_lib.run_folder import RunFolder

@@ -29,7 +29,8 @@ from rich.table import Table
 from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.experiments.cells import Workplace, ensure_data, run_cell
 from hemlets_lib.experiments.check import digest
-from hemlets_lib.experiments.registry import Cell, Registry, read_registry
+from hemlets_lib.experiments.design import Cell
+from hemlets_lib.experiments.registry import Registry, read_registry
 from hemlets_lib.experiments.sweep import read_gathered, values
 from hemlets_lib.results import provenance, write_json
 from hemlets_lib.run_folder import RunFolder

@@ -38,9 +38,7 @@ def test_run_cells_hands_its_cells_to_whatever_engine_joblib_has(tmp_path, monke
         Client(cluster),
         joblib.parallel_config("dask"),
     ):
-        ended = dict(
-            (cell.key, problem) for cell, problem in run_cells(cells, place, jobs=2, folder=tmp_path)
-        )
+        ended = {cell.key: problem for cell, problem in run_cells(cells, place, jobs=2, folder=tmp_path)}
     ran_by = [path.read_text() for path in ran.iterdir()]
     assert len(ran_by) == len(cells) and set(ran_by) == {"0", "1"}
     assert {cell.key: "broken" if cell.seed else "" for cell in cells} == ended

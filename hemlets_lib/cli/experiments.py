@@ -99,7 +99,8 @@ def status(
 
     from hemlets_lib.console import console
     from hemlets_lib.experiments.cells import Workplace, result_of
-    from hemlets_lib.experiments.registry import MOST_SEEDS, read_registry
+    from hemlets_lib.experiments.design import MOST_SEEDS
+    from hemlets_lib.experiments.registry import read_registry
     from hemlets_lib.experiments.sweep import read_gathered
 
     registry, workplace = read_registry(), Workplace(runs=runs)

@@ -25,8 +25,8 @@ from hemlets_lib.data.shards import ShardDataset, build_shards
 from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest
 from hemlets_lib.data.synthetic import SyntheticDataset
 from hemlets_lib.evaluate import evaluate
+from hemlets_lib.experiments.design import NOISY, Cell, Role
 from hemlets_lib.experiments.probes import probe
-from hemlets_lib.experiments.registry import NOISY, Cell, Role
 from hemlets_lib.results import provenance, read_json, write_json
 from hemlets_lib.run_folder import RunFolder
 from hemlets_lib.train import train

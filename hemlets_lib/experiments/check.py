@@ -23,7 +23,8 @@ import torch
 from torch import nn
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, run_cell
-from hemlets_lib.experiments.registry import MOST_SEEDS, Cell, Registry, read_registry
+from hemlets_lib.experiments.design import MOST_SEEDS, Cell
+from hemlets_lib.experiments.registry import Registry, read_registry
 from hemlets_lib.results import read_json, write_json
 
 __all__ = [

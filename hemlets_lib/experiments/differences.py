@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hemlets_lib.experiments.design import Cell
 from hemlets_lib.experiments.evidence import Setting
-from hemlets_lib.experiments.registry import Cell
 from hemlets_lib.experiments.statistics import Interval, mean_interval
 from hemlets_lib.experiments.sweep import Gathered, TableRow
 from hemlets_lib.experiments.verdicts import Judged

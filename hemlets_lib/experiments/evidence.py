@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hemlets_lib.experiments.registry import Cell, Registry
+from hemlets_lib.experiments.design import Cell
+from hemlets_lib.experiments.registry import Registry
 from hemlets_lib.experiments.sweep import Gathered, read_gathered, values
 from hemlets_lib.protocols import get_protocol
 from hemlets_lib.results import read_json

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 
 from hemlets_lib.data.sample import Sample
-from hemlets_lib.experiments.registry import Experiment, Profile
+from hemlets_lib.experiments.design import Experiment, Profile
 from hemlets_lib.experiments.statistics import Interval
 from hemlets_lib.experiments.sweep import Gathered, table
 from hemlets_lib.ledger import LEDGER, Entry

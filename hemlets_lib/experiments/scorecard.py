@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hemlets_lib.experiments.design import Answer, Cell
 from hemlets_lib.experiments.evidence import (
     REAL,
     SEEDS,
@@ -21,7 +22,7 @@ from hemlets_lib.experiments.evidence import (
     result_file,
     run_command,
 )
-from hemlets_lib.experiments.registry import Answer, Cell, Registry
+from hemlets_lib.experiments.registry import Registry
 from hemlets_lib.experiments.statistics import Interval, mean_interval
 from hemlets_lib.experiments.sweep import Gathered, values
 from hemlets_lib.paper import OWN, PaperNumber, paper_number

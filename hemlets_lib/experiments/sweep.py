@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, result_of
-from hemlets_lib.experiments.registry import Cell, Experiment, Profile
+from hemlets_lib.experiments.design import Cell, Experiment, Profile
 from hemlets_lib.experiments.statistics import Interval, mean_interval, paired_difference
 from hemlets_lib.notebooks import execute
 from hemlets_lib.results import read_json, write_json
