@@ -214,3 +214,15 @@ def test_wrong_requests_are_explained(arguments, options, message):
 def test_an_unknown_scheme_is_refused(poses):
     with pytest.raises(ValueError, match="`scheme` must be one of ordinal, fbi, got 'guess'"):
         annotate(poses[0], HEMLETS18, scheme="guess", rng=np.random.default_rng(0))
+
+
+def test_both_schemes_label_the_same_pictures():
+    """So that nothing but the scheme differs between them."""
+    ordinal, fbi = (Counterpart(name, 3, size=32, noise=0.0) for name in ("ordinal", "fbi"))
+    for index in range(3):
+        one, other = ordinal[index], fbi[index]
+        np.testing.assert_array_equal(one.image, other.image)
+        assert torch.equal(one.joints_crop, other.joints_crop)
+        assert torch.equal(one.part_states, other.part_states)  # who errs not leaves nothing out
+        assert one.meta.sample_id != other.meta.sample_id
+    assert ordinal.config != fbi.config

@@ -23,7 +23,7 @@ def test_one_in_three_keeps_its_depth(shards, otherwise):
     budget = LabelBudget(shards, depth_every=3, otherwise=otherwise, length=7)
     assert len(budget) == 7
     for index in range(7):
-        kept, whole = budget[index], shards[index]
+        kept, whole = budget[index], shards[index * len(shards) // 7]
         np.testing.assert_array_equal(kept.image, whole.image)
         assert torch.equal(kept.joints_crop[:, :2], whole.joints_crop[:, :2])
         assert torch.equal(kept.joint_valid, whole.joint_valid)
@@ -59,10 +59,16 @@ def test_who_labels_by_eye_errs(shards):
 def test_pictures_with_3d_labels_may_come_as_often_as_the_others(shards):
     budget = LabelBudget(shards, depth_every=4, length=9, repeat=3)
     ids = [budget[n].meta.sample_id for n in range(len(budget))]
-    assert ids[:9] == [shards[n].meta.sample_id for n in range(9)]
-    assert ids[9:] == 2 * [shards[n].meta.sample_id for n in (0, 4, 8)]
+    assert ids[:9] == [LabelBudget(shards, length=9)[n].meta.sample_id for n in range(9)]
+    assert ids[9:] == 2 * [ids[n] for n in (0, 4, 8)]
     assert all(budget[n].joints_cam_mm is not None for n in range(9, len(budget)))
     assert LabelBudget(shards, depth_every=4, length=9).config != budget.config
+
+
+def test_some_of_them_lie_evenly_over_all(shards):
+    budget = LabelBudget(shards, length=5)
+    ids = [budget[n].meta.sample_id for n in range(5)]
+    assert ids == [shards[n * len(shards) // 5].meta.sample_id for n in range(5)]
 
 
 def test_what_determines_them(shards):

@@ -8,9 +8,10 @@
 | `ordinal` | MPII with the depth order of Pavlakos et al. [19] | 2D and parts |
 | `fbi` | MPII with the depth order of Shi et al. [25] | 2D and parts |
 
-None holds anything of its namesake but names and sizes. People, clothes and cameras are others than those
-of `synthetic`. `Meta.dataset` ends in `_drawn`; subjects and actions have the data sets' own names, which
-`protocols` selects by, and the scene is in `Meta.source`.
+`ordinal` and `fbi` show the same pictures, number by number, and the same eyes look at them; only what is
+asked differs. No set holds anything of its namesake but names and sizes. People, clothes and cameras are
+others than those of `synthetic`. `Meta.dataset` ends in `_drawn`; subjects and actions have the data sets'
+own names, which `protocols` selects by, and the scene is in `Meta.source`.
 """
 
 from __future__ import annotations
@@ -226,12 +227,14 @@ class Counterpart(DrawnDataset):
         self._shots = _shots(name)
         config = {
             "kind": "counterpart", "name": name, "generator_version": GENERATOR_VERSION, "split": split,
-            "seed": seed, "size": size, **({"noise": self._noise} if self._scheme else {}),
+            "seed": seed, "size": size,
+            **({"noise": self._noise, "pictures": _SCHEMES[0]} if self._scheme else {}),
         }  # fmt: skip
         super().__init__(num_samples, config)
 
     def draw(self, index: int) -> Sample:
-        stream = [self._seed, _number(f"{self._name}/{self._split}")]
+        drawn_as = _SCHEMES[0] if self._scheme else self._name  # both schemes label the same pictures
+        stream = [self._seed, _number(f"{drawn_as}/{self._split}")]
         block, place = divmod(index, len(self._shots))
         order = np.random.default_rng([*stream, _TAG_ORDER, block]).permutation(len(self._shots))
         shot = self._shots[order[place]]

@@ -37,7 +37,7 @@ class LabelBudget:
         source: The samples, fully labelled.
         depth_every: One picture in so many keeps its 3D labels; 1 for all.
         otherwise: What the others keep: "2d", joints in the picture; "order", the parts' states too.
-        length: Only the first so many; all where left out.
+        length: Only so many, evenly over all of them; all where left out.
         repeat: How often the pictures with 3D labels come for each time the others do.
         epsilon_ratio: ε_k / ‖B_k‖ of all depth order, in Eq. (1).
         noise: Error of the depth order of pictures without 3D labels, as in `counterparts.annotate`.
@@ -105,7 +105,8 @@ class LabelBudget:
             raise IndexError(f"`index` must be within the {len(self)} samples of {self.root}, got {index}")
         if index >= self.length:  # one that has come before
             index = self.in_3d[(index - self.length) % len(self.in_3d)]
-        sample = self.source[index]
+        number = index * len(self.source) // self.length
+        sample = self.source[number]
         if index % self.depth_every == 0:
             return replace(sample, part_states=self._states(sample, index, noise=0.0))
         flat = sample.joints_crop.clone()

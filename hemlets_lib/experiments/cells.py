@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.utils.data import Subset
 
 from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.data.counterparts import LABEL_NOISE, Counterpart
 from hemlets_lib.data.label_budget import LabelBudget
-from hemlets_lib.data.mixing import Mixture
+from hemlets_lib.data.mixing import Mixture, Source
 from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset, build_shards
 from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest
@@ -164,9 +165,8 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
     mixture = Mixture(sources, ratios=[role.ratio for role in cell.roles], seed=cell.config.seed)
     tests = {protocol: _shards(cell, role, workplace) for protocol, role in cell.tests.items()}
     first = next(iter(tests.values()))
-    curve_set = LabelBudget(
-        first, length=min(len(first), _VALIDATION_PICTURES), skeleton=cell.config.model.skeleton
-    )
+    labelled: Any = LabelBudget(first, skeleton=cell.config.model.skeleton)
+    curve_set: Subset[Sample] = Subset(labelled, range(min(len(first), _VALIDATION_PICTURES)))
     RunFolder(folder).forget_unsaved()
     started = time.perf_counter()
     run = train(
@@ -186,7 +186,7 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         for protocol, shards in tests.items()
     }
     seen = _with_depth(sources)
-    probed = {"test": probe(model, _spread(first))}
+    probed = {"test": probe(model, _spread(first, range(len(first))))}
     if seen is not None:
         probed["train"] = probe(model, seen)
     result = {
@@ -235,11 +235,11 @@ def _with_depth(sources: Iterable[LabelBudget]) -> list[Sample] | None:
     """Pictures with 3D labels that the network was trained on; None where there were none."""
     for source in sources:
         if source[0].joints_cam_mm is not None:
-            return [source[number] for number in source.in_3d[:_PROBED_PICTURES]]
+            return _spread(source, source.in_3d)
     return None
 
 
-def _spread(samples: ShardDataset) -> list[Sample]:
-    """As many of a test set as are probed, evenly over all of it."""
-    step = max(1, len(samples) // _PROBED_PICTURES)
-    return [samples[number] for number in range(0, len(samples), step)]
+def _spread(samples: Source, numbers: range) -> list[Sample]:
+    """As many of the numbered samples as are probed, evenly over all of them."""
+    wanted = min(len(numbers), _PROBED_PICTURES)
+    return [samples[numbers[place * len(numbers) // wanted]] for place in range(wanted)]
