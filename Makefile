@@ -28,7 +28,7 @@ setup:  ## make or update .venv (the others do it by themselves)
 	fi; \
 	"$$python" tools/setup_env.py
 
-demo: setup  ## execute the first notebooks on the samples, or on MOCAP=folder PHOTOS=folder
+demo: setup  ## execute the notebooks on the samples, or on MOCAP=folder PHOTOS=folder
 	@$(VENV_PYTHON) -m hemlets_lib.cli demo $(if $(MOCAP),--mocap "$(MOCAP)") $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: setup  ## lint, types, tests, and every notebook executed

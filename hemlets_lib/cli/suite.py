@@ -14,7 +14,7 @@ from hemlets_lib.cli.options import PATH, TEXT, Profile, app, assignments
 
 __all__ = ["demo", "doctor", "notebooks"]
 
-_DEMO_NOTEBOOKS = ("00", "01", "02", "03", "04", "06")  # 05 trains for minutes
+_DEMO_NOTEBOOKS = ("00", "01", "02", "03", "04", "06", "07", "08", "09", "12")  # 05 trains for minutes
 _OWN_DATA_NOTEBOOK = "10"
 
 NotebooksDir = Annotated[
@@ -44,7 +44,7 @@ def demo(
     notebooks_dir: NotebooksDir = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Execute the first notebooks on the embedded samples, or on your own material."""
+    """Execute the notebooks (all but training) on the embedded samples, or on your own material."""
     from hemlets_lib.console import console
 
     parameters: dict[str, object] = {}
