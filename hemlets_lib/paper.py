@@ -242,6 +242,11 @@ def contradictions() -> tuple[Contradiction, ...]:
             "the same 75.3 % as Base, 'Human3.6M and MPII', in Table 5",
         ),
         Contradiction(
+            "§4.3 on variants",
+            "they were tried 'on Human3.6M and MPII 2D pose datasets'",
+            "trained 'with the Human3.6M dataset only', it says further down, and so does Fig. 6",
+        ),
+        Contradiction(
             "Protocol #2",
             "§4.1: training on six subjects, testing on S11, alignment at the hip",
             "Table 1 quotes under it what Martinez et al. and others report after Procrustes, on S9 and S11",

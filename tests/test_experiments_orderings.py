@@ -17,10 +17,10 @@ def test_pairs_and_tau_by_hand():
     assert three.pairs == (2, 3) and three.tau == pytest.approx(1 / 3)
 
 
-def test_a_tie_is_no_pair():
+def test_a_tie_counts_on_neither_side():
     tied = Ordering("", "", ("a", "b", "c"), (1.0, 1.0, 2.0), (5.0, 4.0, 4.0))
-    assert tied.pairs == (0, 1) and tied.tau == -1.0  # only a and c differ in both
-    assert Ordering("", "", ("a", "b"), (1.0, 1.0), (1.0, 2.0)).tau is None
+    assert tied.pairs == (0, 3) and tied.tau == pytest.approx(-1 / 3)  # only a and c differ in both
+    assert Ordering("", "", ("a", "b"), (1.0, 1.0), (1.0, 2.0)).tau == 0.0
 
 
 def test_the_paper_agrees_with_itself_and_not_with_its_mirror_image():

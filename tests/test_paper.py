@@ -60,6 +60,8 @@ def test_the_paper_against_itself():
         and "PA MPJPE: behind in WalkD. to Sun [28]" in behind
     )
     assert "protocol #1" not in behind
+    variants = found["§4.3 on variants"]
+    assert "MPII" in variants.says and "Human3.6M dataset only" in variants.found
 
 
 def test_a_number_that_is_not_there():

@@ -3,7 +3,8 @@
     registry = read_registry()
     found = effects(registry.experiment("ledger"), registry.profile("laptop"), read_gathered("laptop"),
                     score="MPJPE, S9 + S11")
-    print(effects_markdown(found, unit="mm"))
+    for each in found:
+        print(each.entry.topic, each.condition, each.difference)
 
 One choice has no alternative to train with, Eq. (1) at the very threshold: there the labels are counted that
 it could touch.
@@ -25,7 +26,7 @@ from hemlets_lib.ledger import LEDGER, Entry
 from hemlets_lib.skeleton import HEMLETS18, Skeleton
 from hemlets_lib.triplets import EPSILON_RATIO, part_lengths
 
-__all__ = ["Effect", "Ties", "count_ties", "effects", "effects_markdown"]
+__all__ = ["Effect", "Ties", "count_ties", "effects"]
 
 
 @dataclass(frozen=True)
@@ -88,27 +89,6 @@ def effects(
             mean, difference = (None, None) if row is None else (row.mean, row.difference)
             found.append(Effect(entry, condition, mean, difference))
     return found
-
-
-def effects_markdown(found: Iterable[Effect], *, unit: str) -> str:
-    """The effects as a table for a notebook.
-
-    Args:
-        found: From `effects`.
-        unit: Of the score, "mm".
-    """
-    lines = [
-        f"| open in the paper | chosen here | instead | difference, {unit} | seeds |",
-        "|---|---|---|---|---|",
-    ]
-    for each in found:
-        sign = "+" if each.difference is not None and each.difference.mean > 0 else ""
-        difference = "not run" if each.difference is None else f"{sign}{each.difference}"
-        seeds = 0 if each.difference is None else each.difference.n
-        lines.append(
-            f"| {each.entry.topic} | {each.entry.choice} | {each.condition} | {difference} | {seeds} |"
-        )
-    return "\n".join(lines)
 
 
 def count_ties(

@@ -43,18 +43,25 @@ class Ordering:
 
     @property
     def pairs(self) -> tuple[int, int]:
-        """How many pairs are in the same order here as in the paper, of how many without a tie."""
-        signs = [
+        """How many pairs are in the same order here as in the paper, of how many there are."""
+        return sum(sign > 0 for sign in self._signs), len(self._signs)
+
+    @property
+    def tau(self) -> float:
+        """Kendall's τ, from -1, every pair the other way round, to 1; 0 on average by chance.
+
+        A pair that is tied, here or in the paper, counts among all pairs and on neither side (τ-a).
+        """
+        signs = self._signs
+        return (sum(sign > 0 for sign in signs) - sum(sign < 0 for sign in signs)) / len(signs)
+
+    @property
+    def _signs(self) -> list[float]:
+        """Of each pair: positive in the same order, negative in the other, zero where tied."""
+        return [
             (self.paper[i] - self.paper[j]) * (self.ours[i] - self.ours[j])
             for i, j in combinations(range(len(self.names)), 2)
         ]
-        return sum(sign > 0 for sign in signs), sum(sign != 0 for sign in signs)
-
-    @property
-    def tau(self) -> float | None:
-        """Kendall's τ, from -1, every pair the other way round, to 1; 0 on average by chance."""
-        agree, total = self.pairs
-        return (2 * agree - total) / total if total else None
 
 
 def orderings(rows: Sequence[ScoreRow]) -> list[Ordering]:
