@@ -11,6 +11,9 @@ import pytest
 import typer
 
 from hemlets_lib.cli import app
+from hemlets_lib.experiments.registry import read_registry
+from hemlets_lib.experiments.statistics import signed
+from hemlets_lib.experiments.sweep import read_gathered, table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +54,31 @@ def test_commands_are_understood(command):
 
     disarm(typer.main.get_command(app)).main(shlex.split(command), "hemlets", standalone_mode=False)
     assert len(called) == 1
+
+
+def rows_of_experiments() -> list[str]:
+    """The lines of the table of experiments, made from the committed cells."""
+    registry, gathered = read_registry(), read_gathered("laptop")
+    shown = {
+        "table4": ("H3.6M #1*", "few 3D repeated, depth order on the rest"),
+        "rivals": ("few 3D repeated, depth order on the rest",),
+        "figure6": ("H3.6M #1*",),
+    }
+    return [
+        f"| {name}: {row.setting} | {row.condition} | {row.mean} | {signed(row.difference)} | {row.mean.n} |"
+        for name, settings in shown.items()
+        for row in table(
+            registry.experiment(name), registry.profile("laptop"), gathered, score="MPJPE, S9 + S11"
+        )
+        if row.setting in settings and row.difference is not None
+    ]
+
+
+def test_its_table_of_experiments_is_that_of_the_cells():
+    lines = README.splitlines()
+    assert [line for line in lines if line.startswith(("| table4:", "| rivals:", "| figure6:"))] == (
+        rows_of_experiments()
+    )
 
 
 def measured(name: str) -> dict:
