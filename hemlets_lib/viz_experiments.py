@@ -22,7 +22,7 @@ from hemlets_lib.experiments.differences import NOT_RUN, BySeed, Curve, Differen
 from hemlets_lib.experiments.statistics import mean_interval
 from hemlets_lib.viz import CHARCOAL, ORANGE, SKY
 
-__all__ = ["curves_figure", "differences_figure", "differences_words", "levels_figure"]
+__all__ = ["curves_figure", "differences_figure", "differences_words", "levels_figure", "levels_words"]
 
 _GREY = "#8a8a8a"
 _BESIDE = 0.27  # of a row, that seeds stand below their mean
@@ -235,6 +235,24 @@ def levels_figure(
     if from_zero:
         columns[0].set_ylim(bottom=0)
     return figure
+
+
+def levels_words(panels: Mapping[str, Mapping[str, BySeed]], *, unit: str) -> str:
+    """What `levels_figure` shows, in words: its alternative text.
+
+    Args:
+        panels: As there.
+        unit: Likewise.
+    """
+
+    def level(by_seed: BySeed) -> str:
+        return f"{sum(by_seed.values()) / len(by_seed):.1f} {unit}" if by_seed else NOT_RUN
+
+    said = [
+        f"{title}: {', '.join(f'{name} {level(by_seed)}' for name, by_seed in places.items())}"
+        for title, places in panels.items()
+    ]
+    return f"A mark for each mean and a thin line for each seed. {'; '.join(said)}."
 
 
 def _draw_levels(axes: Axes, places: Mapping[str, BySeed]) -> None:

@@ -8,6 +8,7 @@ from hemlets_lib.experiments.differences import (
     column_differences,
     curves,
     differences,
+    in_three_d,
     origin_words,
     paired_curves,
     reading,
@@ -154,3 +155,19 @@ def test_origin(table4, gathered):
     assert origin_words(gathered, cells[:3]).endswith("2026-01-03.")
     nothing = origin_words(Gathered("smoke", {}), cells, command="run it")
     assert nothing == "Profile smoke: none of 4 cells is committed. 4 not run: `run it`"
+
+
+@pytest.mark.parametrize(
+    ("setting", "pictures", "of", "percent"),
+    [
+        ("H3.6M #1*", 60_000, 60_000, 100.0),
+        ("H3.6M #1", 60_000, 72_000, 50.0),  # half of a batch is in the wild
+        ("few 3D, 2D on the rest", 2_000, 60_000, 100 / 30),
+        # One in thirty comes 29 times for each time the other 29 do: as often as all of those.
+        ("few 3D repeated, depth order on the rest", 2_000, 60_000, 50.0),
+    ],
+)
+def test_shares_of_3d_labels_by_hand(registry, setting, pictures, of, percent):
+    cell = registry.experiment("table4").cell(registry.profile("laptop"), setting, "full", 0)
+    found = in_three_d(cell)
+    assert (found.pictures, found.of) == (pictures, of) and found.percent == pytest.approx(percent)

@@ -5,7 +5,13 @@ from matplotlib.colors import to_hex
 
 from hemlets_lib.experiments.differences import Difference
 from hemlets_lib.viz import CHARCOAL, ORANGE, png_bytes
-from hemlets_lib.viz_experiments import curves_figure, differences_figure, differences_words, levels_figure
+from hemlets_lib.viz_experiments import (
+    curves_figure,
+    differences_figure,
+    differences_words,
+    levels_figure,
+    levels_words,
+)
 
 FOUND = [
     Difference("full", {0: -9.0, 1: -10.0, 2: -11.0}, "few"),
@@ -108,3 +114,9 @@ def test_nothing_to_draw():
     for draw in (curves_figure, levels_figure):
         with pytest.raises(ValueError, match="`panels` must have at least one, got none"):
             draw({}, unit="mm")
+
+
+def test_levels_in_words():
+    panels = {"left": {"none": {0: 10.0, 1: 13.0}, "full": {}}, "right": {"none": {0: 2.0}}}
+    said = levels_words(panels, unit="mm")
+    assert said.endswith("left: none 11.5 mm, full not run; right: none 2.0 mm.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hemlets_lib.experiments.design import Cell
 from hemlets_lib.experiments.evidence import Setting
@@ -25,9 +25,11 @@ __all__ = [
     "BySeed",
     "Curve",
     "Difference",
+    "InThreeD",
     "column_differences",
     "curves",
     "differences",
+    "in_three_d",
     "origin_words",
     "paired_curves",
     "reading",
@@ -40,6 +42,7 @@ NOT_RUN = "not run"
 
 BySeed = Mapping[int, float]
 Curve = Mapping[int, float]  # images seen → value
+_WITHOUT_3D = ("in_the_wild", "ordinal", "fbi")  # labelled by people who saw a picture
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,33 @@ def signed(interval: Interval | None, digits: int = 1) -> str:
     return (
         f"{mean} (one seed)" if interval.half_width is None else f"{mean} ± {interval.half_width:.{digits}f}"
     )
+
+
+class InThreeD(NamedTuple):
+    """How many 3D labels a training has."""
+
+    pictures: int  # different ones
+    of: int  # all different pictures
+    percent: float  # of the pictures that it sees, those that come again counted again
+
+
+def in_three_d(cell: Cell) -> InThreeD:
+    """What share of a cell's pictures has 3D labels, from its roles.
+
+    Args:
+        cell: Which; the sizes of its training sets are those of drawn data.
+
+    Returns:
+        The counts.
+    """
+    different, labelled, seen = 0, 0, 0.0
+    for role in cell.roles:
+        number = role.length or cell.profile.pictures_of.get(role.name, cell.profile.pictures)
+        flat = role.name.rpartition("-")[0] in _WITHOUT_3D
+        kept = 0 if flat else -(-number // role.depth_every)
+        different, labelled = different + number, labelled + kept
+        seen += role.ratio * role.repeat * kept / (number + (role.repeat - 1) * kept)
+    return InThreeD(labelled, different, 100 * seen / sum(role.ratio for role in cell.roles))
 
 
 def differences(
