@@ -137,11 +137,31 @@ def test_an_undecided_claim_says_what_would_have_been_seen(registry):
     expected = detectable_effect(deviation**0.5, 3, power=0.8)
     assert OPEN.would_have_been_seen == pytest.approx(expected)
     assert (
-        f"a difference of {expected:.1f} mm would have been seen with 80%"
+        f"if the spread is as measured, a difference of {expected:.1f} mm (3 seeds) would have been seen"
         in judge(claim, evidence(registry, {})).reason
     )
     alone = Claim("c", "says", "§1", "judged", (), lambda found: [case("a", ONE)])
     assert "one seed has no interval; 3 seeds would" in judge(alone, evidence(registry, {})).reason
+    pair = contrast(-3.0, 4.0)  # two values say next to nothing of their spread
+    hardly = Claim("c", "says", "§1", "judged", (), lambda found: [case("a", pair)])
+    reason = judge(hardly, evidence(registry, {})).reason
+    assert pair.would_have_been_seen is None and reason.endswith("zero lies within the interval.")
+
+
+def test_each_contrast_has_its_own_number_of_seeds(registry):
+    four = contrast(-3.0, 4.0, 0.0, 1.0)
+    claim = Claim("c", "says", "§1", "judged", (), lambda found: [case("a", OPEN, four, ONE)])
+    reason = judge(claim, evidence(registry, {})).reason
+    assert "mm (3 seeds) and" in reason and "mm (4 seeds) would have been seen with 80%" in reason
+    assert "one seed has no interval; 3 seeds would" in reason and OPEN.seeds == 3 and four.seeds == 4
+
+
+@pytest.mark.parametrize(("first", "words"), [((NONE,), "has not run"), ((CLEAR, NONE), "has run in part")])
+def test_a_claim_says_where_the_papers_own_setting_has_not_run(registry, first, words):
+    claim = Claim("c", "says", "§1", "judged", (), lambda found: [case("own", *first), case("b", OPEN)])
+    assert f"nearest to the paper's, own, {words}." in judge(claim, evidence(registry, {})).reason
+    there = Claim("c", "says", "§1", "judged", (), lambda found: [case("own", ONE), case("b", OPEN)])
+    assert "nearest" not in judge(there, evidence(registry, {})).reason
 
 
 # Series
@@ -252,6 +272,21 @@ def test_every_claim_on_drawn_people_is_tried():
     assert BORNE_OUT.keys() | elsewhere == BY_NAME.keys()
 
 
+def test_a_smaller_gap_of_a_worse_network_is_no_better(registry):
+    """Test less training error shrinks too where nothing was learnt."""
+    results = {"full": mm(160, train_mm=155), "none": mm(110, train_mm=50)}
+    assert (
+        judged(registry, "overfitting", cells_of("overfitting", SMALL, results)).verdict == "not reproduced"
+    )
+
+
+def test_short_training_is_asked_of_two_profiles(registry):
+    for profile in ("gpu", "paper-real"):
+        found = judged(registry, "short-training", {}, profile)
+        assert found.verdict == "not measurable here" and "profiles laptop and long" in found.reason
+    assert judged(registry, "short-training", {}, "long").verdict == "not run"
+
+
 def both(registry, name, first, second, profiles=("laptop", "laptop")):
     """A claim on two settings or profiles, from cells of the two."""
     results = {}
@@ -293,9 +328,12 @@ def test_the_literature_needs_its_own_data(registry):
     (sun,) = (r.value for r in RIVALS if r.key == ("table1", "protocol #1", "Avg") and "Sun" in r.method)
     drawn = judged(registry, "literature", cells_of("table4", PAPERS[0], {"full": mm(sun - 9)}))
     assert drawn.verdict == "not measurable here" and "Sun [28] (protocol #1): 19.6 %" in drawn.remark
-    for value, verdict in ((sun - 9, "reproduced"), (sun + 9, "not reproduced")):
-        real = cells_of("table4", PAPERS[0], {"full": mm(value)})
+    for share, verdict in ((0.8, "reproduced"), (0.9, "not reproduced"), (1.2, "not reproduced")):
+        real = cells_of("table4", PAPERS[0], {"full": mm(share * sun, kind="real")})
         assert judged(registry, "literature", real, "paper-real").verdict == verdict
+    for each in real.values():  # trained on the data set, tested on drawn people
+        each["data"]["human36m-test"] = "drawn"
+    assert judged(registry, "literature", real, "paper-real").verdict == "not measurable here"
 
 
 def test_remarks_are_computed(registry):
@@ -334,6 +372,18 @@ def test_every_cell_that_a_claim_needs_exists(registry):
     assert len(BY_NAME) == len(CLAIMS)
 
 
+def test_commands_bring_a_claim_to_three_seeds(registry):
+    """With one seed or two as well as with none; once there are three, nothing is missing."""
+    few = {1: ("2d", "none"), 2: ("2d", "none"), 3: ()}
+    for seeds, wanted in few.items():
+        cells = cells_of("table4", PAPERS[0], {"2d": mm(90), "none": mm(110)}, seeds)
+        places = judge(BY_NAME["2d-heatmaps"], evidence(registry, cells)).to_run
+        assert tuple(place.condition for place in places) == wanted
+    uneven = cells_of("table4", PAPERS[0], {"2d": mm(90)}) | cells_of("table4", PAPERS[0], {"none": mm(9)}, 2)
+    (place,) = judge(BY_NAME["2d-heatmaps"], evidence(registry, uneven)).to_run
+    assert place.condition == "none"
+
+
 def test_commands_name_what_is_missing(registry):
     cells = cells_of("table4", PAPERS[0], {"2d": mm(90)})
     found = judge(BY_NAME["2d-heatmaps"], evidence(registry, cells))
@@ -349,7 +399,8 @@ def test_how_many_intervals_would_exclude_zero_by_chance(registry):
     cases = [case("a", CLEAR, OPEN, ONE), case("b", contrast(-3, -3.1, -2.9), contrast(3, 3.2, 2.8))]
     found = judge(Claim("c", "s", "§", "j", (), lambda found: cases), evidence(registry, {}))
     count = by_chance([found])  # the two alike are one: settings that share their cells
-    assert count == Chance(intervals=3, outside=2, stand=2)
+    assert count == Chance(intervals=3, outside=2, stand=("a against b (a)", "a against b (b)"))
+    assert str(count).endswith("2 of these stand: a against b (a); a against b (b).")
     assert "3 intervals at 95%: if nothing had any effect, about 0.2 of them" in str(count)
     assert str(by_chance([])) == "No interval yet: intervals need two seeds."
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from made_up_cells import gathered, made_up
@@ -128,6 +127,8 @@ def test_commands_fill_what_is_missing(registry):
 def test_real_data_count_as_measured(registry):
     rows = rows_of(registry, finished(registry, (0,), kind="real", profile="paper-real"), "paper-real")
     assert summary(list(rows.values()))["measured"] == 2 + 48 + 5 + 1
+    elsewhere = rows_of(registry, finished(registry, (0,), kind="real", profile="gpu-real"), "gpu-real")
+    assert summary(list(elsewhere.values()))["other budget"] == 48 + 5 + 1
     number = rows["table1", "protocol #1", "Sitting"]
     assert number.data == "real" and number.results[0].startswith("experiments/results/cells/paper-real/")
 
@@ -228,4 +229,3 @@ def test_the_commands(tmp_path):
     assert shown.exit_code == 0 and f"{len(CLAIMS)} claims, profile laptop" in shown.output
     assert all(claim.says in shown.output for claim in CLAIMS)
     assert "hemlets experiments run figure6 --profile laptop --seeds 3" in shown.output
-    assert Path("runs/scorecard.html") != page

@@ -20,7 +20,7 @@ ProfileOption = Annotated[str, typer.Option(help="How much to compute: a profile
 AnsweringProfile = Annotated[
     str, typer.Option(help="Whose results answer: a profile, or one with '-real' for real data.", **TEXT)
 ]
-Seeds = Annotated[int, typer.Option(min=1, max=10, help="How many seeds, from 0.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")]
 Shards = Annotated[Path, typer.Option(help="Folder of drawn data.", **PATH)]
 Runs = Annotated[Path, typer.Option(help="Folder of the cells' runs.", **PATH)]
 Results = Annotated[
@@ -58,7 +58,7 @@ def run(
         typer.Option(help="Only settings or conditions of this name; repeatable.", show_default="all"),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Cells side by side.", show_default="one per core")
+        int | None, typer.Option(min=1, help="Cells side by side.", show_default="one per core, one on a GPU")
     ] = None,
     real: Annotated[
         list[str] | None, typer.Option(help="ROLE=FOLDER of real shards instead of drawn ones; repeatable.")
@@ -71,51 +71,52 @@ def run(
     results: Results = None,
 ) -> None:
     """Run the cells that are missing, each through papermill; an interrupted run carries on."""
-    import os
-
     from hemlets_lib.console import console
-    from hemlets_lib.experiments.sweep import pending, run_cells
+    from hemlets_lib.experiments.sweep import jobs_here, pending, run_cells
 
     cells = _cells(name, profile, seeds, only or [])
-    workplace = _workplace(shards, runs, real or [], device)
+    workplace = _workplace(cells, shards, runs, real or [], device)
     todo = pending(cells, workplace, folder=results)
-    console.print(f"{len(cells)} cells, {len(cells) - len(todo)} there already, {len(todo)} to run")
+    count = len({(workplace.kind(cell), cell.key) for cell in cells})  # settings may share cells
+    console.print(f"{count} cells, {count - len(todo)} there already, {len(todo)} to run")
     failed = 0
-    jobs = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
+    jobs = min(jobs or jobs_here(todo, workplace), max(len(todo), 1))
     for cell, problem in run_cells(cells, workplace, jobs=jobs, folder=results):
         failed += bool(problem)
         console.print(f"{cell.name}: {problem or 'done'}", markup=False)
-    _print_table(name, profile, results)
+    for kind in dict.fromkeys(map(workplace.kind, cells)):
+        _print_table(name, kind, results)
     if failed:
         raise typer.Exit(1)
 
 
 @experiments.command("status", epilog="Example:  hemlets experiments status --profile laptop")
 def status(
-    profile: ProfileOption = "laptop", results: Results = None, runs: Runs = Path("runs/experiments")
+    profile: AnsweringProfile = "laptop", results: Results = None, runs: Runs = Path("runs/experiments")
 ) -> None:
     """How many cells of each experiment are committed, or finished here."""
     from rich.table import Table
 
     from hemlets_lib.console import console
-    from hemlets_lib.experiments.cells import Workplace, result_of
+    from hemlets_lib.experiments.cells import finished_keys
     from hemlets_lib.experiments.design import MOST_SEEDS
+    from hemlets_lib.experiments.evidence import REAL
     from hemlets_lib.experiments.registry import read_registry
     from hemlets_lib.experiments.sweep import read_gathered
 
-    registry, workplace = read_registry(), Workplace(runs=runs)
-    committed = read_gathered(profile, results).cells
+    registry = read_registry()
+    base = registry.profile(profile.removesuffix(REAL))
+    committed, ended = read_gathered(profile, results).cells.keys(), finished_keys(runs, profile)
     table = Table("experiment", "cells a seed", "committed", "finished here", box=None, pad_edge=False)
     for each in registry.experiments.values():
-        cells = list(each.cells(registry.profile(profile), MOST_SEEDS))
-        here = sum(result_of(cell, workplace) is not None for cell in cells)
-        done = sum(cell.key in committed for cell in cells)
-        table.add_row(each.name, str(len(cells) // MOST_SEEDS), str(done), str(here))
+        keys = {cell.key for cell in each.cells(base, MOST_SEEDS)}
+        counts = (len(keys) // MOST_SEEDS, len(keys & committed), len(keys & ended))
+        table.add_row(each.name, *map(str, counts))
     console.print(table)
 
 
 @experiments.command("report", epilog="Example:  hemlets experiments report table4 --profile laptop")
-def report(name: Name, profile: ProfileOption = "laptop", results: Results = None) -> None:
+def report(name: Name, profile: AnsweringProfile = "laptop", results: Results = None) -> None:
     """An experiment's table: means with intervals, and paired differences to its baseline."""
     _print_table(name, profile, results)
 
@@ -228,10 +229,13 @@ def check_experiments(
 
 
 def _cells(name: str, profile: str, seeds: int, only: list[str]) -> list[Any]:
+    from hemlets_lib.experiments.design import MOST_SEEDS
     from hemlets_lib.experiments.registry import read_registry
 
     registry = read_registry()
     experiment = registry.experiment(name)
+    if seeds > MOST_SEEDS:
+        raise typer.BadParameter(f"expected at most {MOST_SEEDS}, got {seeds}.", param_hint="--seeds")
     known = {*experiment.settings, *experiment.conditions}
     if unknown := [each for each in only if each not in known]:
         raise typer.BadParameter(
@@ -245,14 +249,27 @@ def _cells(name: str, profile: str, seeds: int, only: list[str]) -> list[Any]:
     return [cell for cell in cells if cell.setting in settings and cell.condition in conditions]
 
 
-def _workplace(shards: Path, runs: Path, real: list[str], device: str | None) -> Any:
+def _workplace(cells: list[Any], shards: Path, runs: Path, real: list[str], device: str | None) -> Any:
+    from hemlets_lib.data.shards.manifest import MANIFEST_NAME
     from hemlets_lib.experiments.cells import Workplace
 
+    roles = {role for cell in cells for role in cell.used_roles}
     folders = {}
     for entry in real:
         role, equals, folder = entry.partition("=")
         if not equals or not role or not folder:
             raise typer.BadParameter(f"expected ROLE=FOLDER, got {entry!r}.", param_hint="--real")
+        if role not in roles:
+            raise typer.BadParameter(
+                f"expected a role that these cells use ({', '.join(sorted(roles))}), got {role!r}.",
+                param_hint="--real",
+            )
+        if not (Path(folder) / MANIFEST_NAME).is_file():
+            raise typer.BadParameter(
+                f"expected a folder of shards for {role}, found no {MANIFEST_NAME} in {folder}. "
+                "`hemlets data prepare` makes one.",
+                param_hint="--real",
+            )
         folders[role] = Path(folder)
     return Workplace(shards, runs, folders, device)
 
@@ -261,7 +278,9 @@ def _print_table(name: str, profile: str, results: Path | None) -> None:
     from rich.table import Table
 
     from hemlets_lib.console import console
+    from hemlets_lib.experiments.evidence import REAL
     from hemlets_lib.experiments.registry import read_registry
+    from hemlets_lib.experiments.statistics import signed
     from hemlets_lib.experiments.sweep import read_gathered, table
     from hemlets_lib.protocols import get_protocol
 
@@ -269,12 +288,12 @@ def _print_table(name: str, profile: str, results: Path | None) -> None:
     experiment = registry.experiment(name)
     score = get_protocol(experiment.protocol).rows[0]
     gathered = read_gathered(profile, results)
-    found = table(experiment, registry.profile(profile), gathered, score=score.name)
+    found = table(experiment, registry.profile(profile.removesuffix(REAL)), gathered, score=score.name)
     shown = Table(
         "setting", "condition", f"{score.name} ({score.unit})", f"against {experiment.baseline}", "seeds",
         box=None, pad_edge=False, title=f"{experiment.title} ({profile})",
     )  # fmt: skip
     for row in found:
-        difference = "" if row.difference is None else str(row.difference)
+        difference = "" if row.difference is None else signed(row.difference)
         shown.add_row(row.setting, row.condition, str(row.mean), difference, str(row.mean.n))
     console.print(shown if found else f"No results of {name} in profile {profile} yet.")

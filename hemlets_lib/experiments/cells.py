@@ -8,6 +8,8 @@ is resumable at every save of its training; a finished one leaves `result.json` 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from hemlets_lib.data.label_budget import LabelBudget
 from hemlets_lib.data.mixing import Mixture, Source
 from hemlets_lib.data.sample import Sample
 from hemlets_lib.data.shards import ShardDataset, build_shards
-from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest
+from hemlets_lib.data.shards.manifest import MANIFEST_NAME, read_manifest, sha256
 from hemlets_lib.data.synthetic import SyntheticDataset
 from hemlets_lib.evaluate import evaluate
 from hemlets_lib.experiments.design import NOISY, Cell, Role
@@ -32,7 +34,15 @@ from hemlets_lib.results import provenance, read_json, write_json
 from hemlets_lib.run_folder import RunFolder
 from hemlets_lib.train import train
 
-__all__ = ["RESULT_NAME", "Workplace", "drawn_folder", "ensure_data", "result_of", "run_cell"]
+__all__ = [
+    "RESULT_NAME",
+    "Workplace",
+    "drawn_folder",
+    "ensure_data",
+    "finished_keys",
+    "result_of",
+    "run_cell",
+]
 
 RESULT_NAME = "result.json"
 _CURVE = ("step", "mpjpe_mm", "pa_mpjpe_mm", "polarity_percent")
@@ -58,13 +68,29 @@ class Workplace:
     device: str | None = None
 
     def cell_folder(self, cell: Cell) -> Path:
-        """Where a cell's run lies; experiments that share a cell share its run."""
-        return self.runs / self.kind(cell) / cell.key
+        """Where a cell's run lies; experiments that share a cell share its run, other real data have another.
+
+        Raises:
+            FileNotFoundError: If a folder of real data has no manifest.
+        """
+        made_from = self.made_from(cell)
+        text = json.dumps(made_from, sort_keys=True).encode()
+        of_data = f"-{hashlib.sha256(text).hexdigest()[:8]}" if made_from else ""
+        return self.runs / self.kind(cell) / f"{cell.key}{of_data}"
+
+    def made_from(self, cell: Cell) -> dict[str, str]:
+        """Each role of a cell that is real → the hash of its manifest, which knows every shard's own.
+
+        Raises:
+            FileNotFoundError: If a folder has none.
+        """
+        return {
+            role: sha256(self.real[role] / MANIFEST_NAME) for role in cell.used_roles if role in self.real
+        }
 
     def kind(self, cell: Cell) -> str:
         """The profile, with another name where data are real."""
-        used = {*cell.tests.values(), *(role.name for role in cell.roles)}
-        return f"{cell.profile.name}-real" if used & set(self.real) else cell.profile.name
+        return f"{cell.profile.name}-real" if set(cell.used_roles) & set(self.real) else cell.profile.name
 
 
 def drawn_folder(cell: Cell, role: str, shards: Path) -> tuple[Path, SyntheticDataset | Counterpart]:
@@ -116,7 +142,7 @@ def ensure_data(
     """
     wanted: dict[Path, SyntheticDataset | Counterpart] = {}
     for cell in cells:
-        for role in (*(role.name for role in cell.roles), *cell.tests.values()):
+        for role in cell.used_roles:
             if role not in workplace.real:
                 folder, source = drawn_folder(cell, role, workplace.shards)
                 wanted[folder] = source
@@ -141,6 +167,16 @@ def result_of(cell: Cell, workplace: Workplace) -> dict[str, Any] | None:
     """
     path = workplace.cell_folder(cell) / RESULT_NAME
     return read_json(path) if path.is_file() else None
+
+
+def finished_keys(runs: Path, kind: str) -> set[str]:
+    """The keys of all cells that have finished, on whatever data.
+
+    Args:
+        runs: Folder of runs.
+        kind: A profile, with "-real" at its end for real data.
+    """
+    return {path.parent.name.partition("-")[0] for path in (runs / kind).glob(f"*/{RESULT_NAME}")}
 
 
 def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
@@ -195,7 +231,8 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
         "seed": cell.seed,
         "key": cell.key,
         "identity": cell.identity,
-        "data": {role: "real" if role in workplace.real else "drawn" for role in _roles(cell)},
+        "data": {role: "real" if role in workplace.real else "drawn" for role in cell.used_roles},
+        "made_from": workplace.made_from(cell),
         "scores": scores,
         "probes": probed,
         "curve": [
@@ -209,10 +246,6 @@ def run_cell(cell: Cell, workplace: Workplace) -> dict[str, Any]:
     }
     write_json(folder / RESULT_NAME, result)
     return result
-
-
-def _roles(cell: Cell) -> list[str]:
-    return [*(role.name for role in cell.roles), *cell.tests.values()]
 
 
 def _shards(cell: Cell, role: str, workplace: Workplace) -> ShardDataset:

@@ -19,7 +19,7 @@ from hemlets_lib.model import ModelConfig
 from hemlets_lib.recipes import RECIPES, TrainConfig
 from hemlets_lib.triplets import EPSILON_RATIO
 
-__all__ = ["MOST_SEEDS", "NOISY", "Answer", "Cell", "Experiment", "Profile", "Role"]
+__all__ = ["MOST_SEEDS", "NOISY", "Answer", "Cell", "Experiment", "Profile", "Role", "key_of"]
 
 MOST_SEEDS = 10
 NOISY = ("ordinal-train", "fbi-train")  # drawn roles whose labels err
@@ -155,8 +155,12 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """A short name that differs wherever the identity does."""
-        text = json.dumps(self.identity, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return key_of(self.identity)
+
+    @property
+    def used_roles(self) -> tuple[str, ...]:
+        """The data sets that it trains and is tested on."""
+        return tuple(dict.fromkeys((*(role.name for role in self.roles), *self.tests.values())))
 
     @property
     def name(self) -> str:
@@ -223,12 +227,35 @@ class Experiment:
         """
         return [self.cell(profile, setting, condition, seed) for seed in range(MOST_SEEDS)]
 
+    def mean_of(self, protocol: str, score: str) -> str:
+        """What a score is averaged over: "samples" where the paper's own number of it is, else "columns".
+
+        Args:
+            protocol: Of the score.
+            score: A row of the protocol's table.
+        """
+        means = {
+            answer.mean
+            for answer in self.answers
+            if (answer.protocol, answer.score, answer.column) == (protocol, score, None)
+        }
+        return means.pop() if len(means) == 1 else "columns"
+
     def cells(self, profile: Profile, seeds: int) -> Iterator[Cell]:
         """All of its cells, seed by seed: the first results show every contrast once."""
         for seed in range(seeds):
             for condition in self.conditions:
                 for setting in self.settings:
                     yield self.cell(profile, setting, condition, seed)
+
+
+def key_of(identity: Any) -> str:
+    """The key of a cell.
+
+    Args:
+        identity: As `Cell.identity`, or as read from a result.
+    """
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _said(record: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hemlets_lib.experiments.design import Cell
 from hemlets_lib.experiments.evidence import Setting
-from hemlets_lib.experiments.statistics import Interval, mean_interval
+from hemlets_lib.experiments.statistics import NOT_RUN, Interval, mean_interval, signed
 from hemlets_lib.experiments.sweep import Gathered, TableRow
 from hemlets_lib.experiments.verdicts import Judged
 from hemlets_lib.protocols import get_protocol
@@ -37,8 +37,6 @@ __all__ = [
     "table_markdown",
     "verdicts_markdown",
 ]
-
-NOT_RUN = "not run"
 
 BySeed = Mapping[int, float]
 Curve = Mapping[int, float]  # images seen → value
@@ -63,21 +61,6 @@ class Difference:
     def interval(self) -> Interval | None:
         """Over the seeds; None where it has not run."""
         return mean_interval(list(self.pairs.values())) if self.pairs else None
-
-
-def signed(interval: Interval | None, digits: int = 1) -> str:
-    """A difference in words: "−39.4 ± 3.1", "+2.0 (one seed)", or "not run".
-
-    Args:
-        interval: A difference.
-        digits: After the point.
-    """
-    if interval is None:
-        return NOT_RUN
-    mean = f"{interval.mean:+.{digits}f}".replace("-", "−")
-    return (
-        f"{mean} (one seed)" if interval.half_width is None else f"{mean} ± {interval.half_width:.{digits}f}"
-    )
 
 
 class InThreeD(NamedTuple):

@@ -22,6 +22,7 @@ from hemlets_lib.protocols import get_protocol
 from hemlets_lib.results import read_json
 
 __all__ = [
+    "LONGER",
     "REAL",
     "SEEDS",
     "Evidence",
@@ -40,7 +41,9 @@ SEEDS = 3
 
 REAL = "-real"
 """Ends the name under which results on real data are committed."""
-_LONGER = ("laptop", "long")  # two profiles that differ in how long they train
+
+LONGER = ("laptop", "long")
+"""Two profiles that differ in how long they train."""
 
 
 class Place(NamedTuple):
@@ -60,13 +63,13 @@ class Series:
         values: Seed → number.
         places: The cells whose results it needs.
         files: The files that it was read from, from the checkout.
-        missing: Those of `places` that have no result at all.
+        short: Those of `places` that have it from fewer than `SEEDS` seeds.
     """
 
     values: Mapping[int, float]
     places: tuple[Place, ...] = ()
     files: tuple[str, ...] = ()
-    missing: tuple[Place, ...] = ()
+    short: tuple[Place, ...] = ()
 
     def __sub__(self, other: Series) -> Series:
         return self._with(other, lambda mine, theirs: mine - theirs)
@@ -82,7 +85,7 @@ class Series:
             total = total._with(other, lambda mine, theirs: mine + theirs)
         return Series(
             {seed: value / (1 + len(others)) for seed, value in total.values.items()},
-            total.places, total.files, total.missing,
+            total.places, total.files, total.short,
         )  # fmt: skip
 
     def _with(self, other: Series, operation: Callable[[float, float], float]) -> Series:
@@ -93,7 +96,7 @@ class Series:
 
         return Series(
             {seed: operation(self.values[seed], other.values[seed]) for seed in seeds},
-            both(self.places, other.places), both(self.files, other.files), both(self.missing, other.missing),
+            both(self.places, other.places), both(self.files, other.files), both(self.short, other.short),
         )  # fmt: skip
 
 
@@ -127,7 +130,7 @@ class Evidence:
             ValueError: If there is no such profile.
         """
         registry.profile(profile.removesuffix(REAL))
-        kinds = dict.fromkeys((profile, *_LONGER))
+        kinds = dict.fromkeys((profile, *LONGER))
         return cls(registry, profile, {kind: read_gathered(kind, folder) for kind in kinds}, read_forward())
 
     @property
@@ -218,6 +221,17 @@ class Setting:
         """
         return self._read(condition, lambda result: result.get("probes", {}).get(pictures, {}).get(name))
 
+    def data(self, condition: str, role: str) -> set[str]:
+        """What a role was in the cells that have finished: "drawn", "real", or both.
+
+        Args:
+            condition: A row of the experiment's table.
+            role: Data set and split.
+        """
+        results = self.found.of(self.profile).cells
+        cells = self.found.finished(self._place(condition))
+        return {results[cell.key]["data"][role] for cell in cells}
+
     def curve_area(self, condition: str, name: str = "mpjpe_mm") -> Series:
         """The mean height of the validation curve, from its first point to its last: low is early and deep.
 
@@ -242,7 +256,7 @@ def _series(place: Place, found: Iterable[tuple[Cell, float | None]]) -> Series:
         {cell.seed: number for cell, number in there},
         (place,),
         tuple(result_file(place.profile, cell) for cell, _ in there),
-        () if there else (place,),
+        () if len(there) >= SEEDS else (place,),
     )
 
 
@@ -311,7 +325,7 @@ def run_commands(registry: Registry, places: Iterable[Place]) -> tuple[str, ...]
             base = registry.profile(profile.removesuffix(REAL))
             for condition in conditions:
                 cell = registry.experiment(experiment).cell(base, setting, condition, 0)
-                roles += [*(role.name for role in cell.roles), *cell.tests.values()]
+                roles += cell.used_roles
         commands.append(run_command(experiment, profile=profile, only=(setting, *conditions), roles=roles))
     return tuple(commands)
 

@@ -29,9 +29,10 @@ from hemlets_lib.paper import OWN, PaperNumber, paper_number
 
 __all__ = ["STATUSES", "ScoreRow", "Status", "scorecard", "summary"]
 
-Status = Literal["measured", "stand-in", "not run", "not measurable here"]
+Status = Literal["measured", "other budget", "stand-in", "not run", "not measurable here"]
 STATUSES: Mapping[Status, str] = {
     "measured": "the very quantity that the paper reports",
+    "other budget": "on the real data, with another network, training or number of labels than the paper's",
     "stand-in": "the same computation on drawn people: beside the paper's number, never against it",
     "not run": "a command fills it",
     "not measurable here": "the note says why",
@@ -39,6 +40,7 @@ STATUSES: Mapping[Status, str] = {
 """Each status and what it means."""
 
 _MEASURED_BY_COUNTING = {"parameters": {"Full": "paper", "Baseline": "baseline"}}  # column → row → preset
+_PAPER = "paper"  # the profile that trains as the paper does
 _FORWARD = "benchmarks/results/forward.json"
 
 
@@ -114,10 +116,13 @@ def _from_cells(number: PaperNumber, evidence: Evidence, name: str, answer: Answ
     )  # fmt: skip
     base = evidence.registry.profile(profile.removesuffix(REAL))
     cell = evidence.registry.experiment(name).cell(base, *only, seed=0)
-    roles = [*(role.name for role in cell.roles), *cell.tests.values()]
+    roles = cell.used_roles
     done = [cell for cell in done if cell.seed in found]
     kinds = {kind for cell in done for kind in evidence.gathered.cells[cell.key]["data"].values()}
-    status: Status = "measured" if kinds == {"real"} else "stand-in" if found else "not run"
+    status: Status = "not run"
+    if found:
+        real: Status = "measured" if _has_papers_budget(cell) else "other budget"
+        status = real if kinds == {"real"} else "stand-in"
     here = run_command(name, profile=profile, only=only, roles=roles if evidence.is_real else ())
     return ScoreRow(
         number,
@@ -127,8 +132,14 @@ def _from_cells(number: PaperNumber, evidence: Evidence, name: str, answer: Answ
         {cell.seed: result_file(profile, cell) for cell in done},
         _note(cell, answer),
         "" if len(found) >= SEEDS else here,
-        run_command(name, profile=f"paper{REAL}", only=only, seeds=1, roles=roles),
+        run_command(name, profile=f"{_PAPER}{REAL}", only=only, seeds=1, roles=roles),
     )
+
+
+def _has_papers_budget(cell: Cell) -> bool:
+    """Whether its network, training and labels are the paper's."""
+    whole = all(role.length is None and role.depth_every == 1 for role in cell.roles)
+    return cell.profile.name == _PAPER and whole
 
 
 def _note(cell: Cell, answer: Answer) -> str:

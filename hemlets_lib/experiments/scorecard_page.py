@@ -24,7 +24,7 @@ __all__ = ["counted", "scorecard_html", "write_scorecard"]
 
 _SIGNS = {
     "reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not measurable here": "–", "not run": "○",
-    "measured": "●", "stand-in": "◐",
+    "measured": "●", "other budget": "◕", "stand-in": "◐",
 }  # fmt: skip
 _CONDITIONS = (
     "<b>none</b>: no intermediate loss · <b>2d</b>: 2D heatmaps, Eq. 4 · <b>hemlets</b>: triplets, Eq. 3 · "
@@ -159,7 +159,8 @@ def _claim(each: Judged, registry: Registry) -> str:
         f"{_title(n.table)}, {n.row}, {n.column}: {n.value:.1f} {n.unit}" for n in claim.paper
     )
     remark = f"<p>{html.escape(each.remark)}</p>" if each.remark else ""
-    commands = _commands("To fill it", run_commands(registry, each.to_run))
+    fill = _FILL if each.verdict == "not run" else _MORE
+    commands = _commands(fill, run_commands(registry, each.to_run))
     paper = f"<p class='soft'>The paper: {html.escape(numbers)}.</p>" if numbers else ""
     details = "" if not each.cases else (
         f"<details><summary>{_number_of(len(each.cases), 'setting')}, "
@@ -186,7 +187,7 @@ def _contrasts(cases: Sequence[Case]) -> str:
             lines.append(
                 f"<tr><td>{html.escape(contrast.what)}</td>"
                 f'<td class="number">{shown}{_drawn(contrast, widest)}</td>'
-                f'<td class="number">{len(contrast.difference.values)}</td>'
+                f'<td class="number">{contrast.seeds}</td>'
                 f"<td>{_badge(contrast.verdict)}</td></tr>"
             )
     heads = "".join(
@@ -242,7 +243,7 @@ def _shared(row: ScoreRow) -> tuple[str, str, str, str]:
 def _group(rows: Sequence[ScoreRow], checkout: str) -> str:
     first = rows[0]
     note = f'<p class="soft">{html.escape(first.note)}</p>' if first.note else ""
-    fill = "To fill it" if first.ours is None else "For more seeds"
+    fill = _FILL if first.ours is None else _MORE
     commands = _commands(fill, (first.command,)) + _commands("On the real data", (first.command_real,))
     head = f'<tr><th scope="rowgroup" colspan="5">{html.escape(first.paper.row)}{note}{commands}</th></tr>'
     return f"<tbody>{head}{''.join(_line(row, checkout) for row in rows)}</tbody>"
@@ -328,6 +329,7 @@ def _seeds(count: int) -> str:
 
 
 _RIGHT = ' class="number"'
+_FILL, _MORE = "To fill it", "For more seeds"
 _STYLE = """:root { --good: #00684c; --bad: #a33a12; --open: #8a5a00; --blue: #005a92; --grey: #5d6673; }
 @media (prefers-color-scheme: dark) {
   :root { --good: #4cc9a0; --bad: #f2946c; --open: #e6b450; --blue: #74bdf0; --grey: #9aa4b1; }
@@ -357,7 +359,7 @@ article > div > .badge { font-size: 1rem; font-weight: 600; }
 .badge.reproduced, .badge.measured { color: var(--good); }
 .badge.not-reproduced { color: var(--bad); }
 .badge.undecided { color: var(--open); }
-.badge.stand-in { color: var(--blue); }
+.badge:is(.stand-in, .other-budget) { color: var(--blue); }
 .legend { list-style: none; padding: 0; margin: 0; font-size: .92rem; }
 table { border-collapse: collapse; width: 100%; background: var(--card); }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line);

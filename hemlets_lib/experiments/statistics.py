@@ -10,10 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
-__all__ = ["CONFIDENCE", "Interval", "detectable_effect", "mean_interval", "paired_difference"]
+__all__ = [
+    "CONFIDENCE",
+    "NOT_RUN",
+    "Interval",
+    "detectable_effect",
+    "mean_interval",
+    "paired_difference",
+    "signed",
+]
 
 CONFIDENCE = 0.95
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,22 @@ class Interval:
         return f"{self.mean:.1f} ± {self.half_width:.1f}"
 
 
+def signed(interval: Interval | None, digits: int = 1, *, unit: str = "") -> str:
+    """A difference in words: "−39.4 ± 3.1", "+2.0 mm (one seed)", or "not run".
+
+    Args:
+        interval: A difference.
+        digits: After the point.
+        unit: Of it; none where left out.
+    """
+    if interval is None:
+        return NOT_RUN
+    mean, unit = f"{interval.mean:+.{digits}f}".replace("-", "−"), f" {unit}" if unit else ""
+    if interval.half_width is None:
+        return f"{mean}{unit} (one seed)"
+    return f"{mean} ± {interval.half_width:.{digits}f}{unit}"
+
+
 def _student(probability: float, degrees: int) -> float:
     """The quantile of Student's distribution."""
     from scipy.stats import t
@@ -64,8 +90,7 @@ def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) ->
     mean = sum(values) / n
     if n == 1:
         return Interval(mean, None, 1)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    return Interval(mean, _student((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n), n)
+    return Interval(mean, _student((1 + confidence) / 2, n - 1) * stdev(values) / math.sqrt(n), n)
 
 
 def paired_difference(

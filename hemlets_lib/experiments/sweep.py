@@ -1,17 +1,20 @@
 """Many cells: the missing ones run side by side, each through papermill; results are gathered.
 
 joblib spreads the cells. Its default is processes on this machine; inside `with
-joblib.parallel_config("dask")` (or "ray") the same call goes to a cluster. Each cell computes in one thread:
-two single-threaded runs outrun one that has two.
+joblib.parallel_config("dask")` (or "ray") the same call goes to a cluster. On a CPU each cell computes in one
+thread: two single-threaded runs outrun one that has two, and numbers do not hang on how many there are.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, result_of
 from hemlets_lib.experiments.design import Cell, Experiment, Profile
@@ -23,6 +26,7 @@ __all__ = [
     "Gathered",
     "TableRow",
     "gather",
+    "jobs_here",
     "pending",
     "read_gathered",
     "results_folder",
@@ -104,9 +108,20 @@ def pending(cells: Sequence[Cell], workplace: Workplace, *, folder: Path | None 
 
     Returns:
         Those to run, in order.
+
+    Raises:
+        FileNotFoundError: If a folder of real data has no manifest.
+        ValueError: If a cell is committed that was made from other real data.
     """
     wanted = {(workplace.kind(cell), cell.key): cell for cell in reversed(cells)}
     committed = {kind: read_gathered(kind, folder).cells for kind, _ in wanted}
+    for (kind, key), cell in wanted.items():
+        there, asked = committed[kind].get(key), workplace.made_from(cell)
+        if there is not None and (before := there.get("made_from", {})) != asked:
+            raise ValueError(
+                f"cells/{kind}/{key}.json ({cell.name}): expected the real data it was made from, role and "
+                f"hash of the manifest, {before}, got {asked}. Give the same folders, or another for results."
+            )
     return [
         cell
         for (kind, key), cell in reversed(wanted.items())
@@ -131,7 +146,8 @@ def run_cells(
 
     todo = pending(cells, workplace, folder=folder)
     ensure_data(todo, workplace)
-    threads = max(1, (os.cpu_count() or 1) // max(jobs, 1))
+    cores = os.cpu_count() or 1
+    threads = max(1, cores // max(jobs, 1)) if _on_gpu(workplace) else 1
     tasks = (delayed(_run_in_notebook)(number, cell, workplace, threads) for number, cell in enumerate(todo))
     for number, problem in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
         if not problem:
@@ -139,27 +155,63 @@ def run_cells(
         yield todo[number], problem
 
 
+def jobs_here(cells: Iterable[Cell], workplace: Workplace) -> int:
+    """How many of some cells this machine takes side by side: one on a GPU, else what cores and memory allow.
+
+    Args:
+        cells: Those to run.
+        workplace: Says whether a GPU is used.
+    """
+    import psutil
+
+    cells = list(cells)
+    if _on_gpu(workplace):
+        return 1
+    room = psutil.virtual_memory().available / 2**30
+    by_memory = int(room / max((cell.profile.memory_gb for cell in cells), default=room))
+    return max(1, min(os.cpu_count() or 1, by_memory, len(cells)))
+
+
+def _on_gpu(workplace: Workplace) -> bool:
+    if workplace.device is None:
+        return torch.cuda.is_available()
+    return torch.device(workplace.device).type != "cpu"
+
+
+@contextmanager
+def _threads_of_kernels(threads: int) -> Iterator[None]:
+    """Kernels that start meanwhile inherit the number; afterwards the caller's environment is as it was."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
 def _run_in_notebook(number: int, cell: Cell, workplace: Workplace, threads: int) -> tuple[int, str]:
     """A cell by way of its notebook, which stays beside its result; says what went wrong, if anything."""
     folder = workplace.cell_folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the kernel, which inherits it
-    outcome = execute(
-        run_notebook(),
-        folder / "run.ipynb",
-        parameters={
-            "experiment": cell.experiment,
-            "profile": cell.profile.name,
-            "setting": cell.setting,
-            "condition": cell.condition,
-            "seed": cell.seed,
-            "shards": str(workplace.shards.absolute()),
-            "runs": str(workplace.runs.absolute()),
-            "real": {role: str(Path(path).absolute()) for role, path in workplace.real.items()},
-            "device": workplace.device,
-        },
-        timeout_s=_PATIENCE * 60 * cell.profile.minutes,
-    )
+    parameters = {
+        "experiment": cell.experiment,
+        "profile": cell.profile.name,
+        "setting": cell.setting,
+        "condition": cell.condition,
+        "seed": cell.seed,
+        "shards": str(workplace.shards.absolute()),
+        "runs": str(workplace.runs.absolute()),
+        "real": {role: str(Path(path).absolute()) for role, path in workplace.real.items()},
+        "device": workplace.device,
+    }
+    with _threads_of_kernels(threads):
+        outcome = execute(
+            run_notebook(), folder / "run.ipynb", parameters=parameters,
+            timeout_s=_PATIENCE * 60 * cell.profile.minutes,
+        )  # fmt: skip
     if outcome.status == "ok" and result_of(cell, workplace) is None:
         return number, f"{folder}: the notebook ended without a result"
     return number, "" if outcome.error is None else f"{outcome.status}: {outcome.error['summary']}"
@@ -221,7 +273,13 @@ class TableRow:
 
 
 def table(
-    experiment: Experiment, profile: Profile, gathered: Gathered, *, score: str, protocol: str | None = None
+    experiment: Experiment,
+    profile: Profile,
+    gathered: Gathered,
+    *,
+    score: str,
+    protocol: str | None = None,
+    mean: str | None = None,
 ) -> list[TableRow]:
     """An experiment's table, as far as it is filled.
 
@@ -231,11 +289,15 @@ def table(
         gathered: Results.
         score: As for `values`.
         protocol: The experiment's own where left out.
+        mean: As for `values`; as the paper's numbers of this score take it where left out.
 
     Returns:
         A row for each setting and condition that has results.
     """
-    options = {"protocol": protocol or experiment.protocol, "score": score}
+    protocol = protocol or experiment.protocol
+    options = {
+        "protocol": protocol, "score": score, "mean": mean or experiment.mean_of(protocol, score),
+    }  # fmt: skip
     rows = []
     for setting in experiment.settings:
         baseline = values(gathered, experiment.over_seeds(profile, setting, experiment.baseline), **options)
