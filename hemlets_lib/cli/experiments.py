@@ -198,15 +198,23 @@ def check_experiments(
     write: Annotated[
         bool, typer.Option("--write", help="Take what comes out now as the numbers to reproduce.")
     ] = False,
+    take: Annotated[
+        bool, typer.Option("--seal", help="Take the digests of committed cells that have none; run nothing.")
+    ] = False,
 ) -> None:
     """Run a cheap subset again; fail where a committed number no longer comes out within its tolerance."""
     from rich.table import Table
 
     from hemlets_lib.console import console
     from hemlets_lib.experiments.check import check, write_references
+    from hemlets_lib.experiments.digests import digests_path, seal
     from hemlets_lib.experiments.sweep import results_folder
 
     folder = results or results_folder()
+    if take:
+        seal(folder)
+        console.print(str(digests_path(folder)), markup=False, soft_wrap=True)
+        return
     if write:
         for path in write_references(folder):
             console.print(f"wrote {path}", markup=False, soft_wrap=True)

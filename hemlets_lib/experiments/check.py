@@ -6,13 +6,13 @@
 The subset is `REFERENCES`, cells of the `smoke` profile that between them take every way through data,
 network, losses and protocols. Their data are drawn afresh into a temporary folder; the checkout is only read.
 On the machine that made them the numbers come out bitwise; elsewhere sums are taken in another order, and
-Adam's first steps, g / |g|, make full steps of the rounding. `TOLERANCES` says what that may come to.
+Adam's first steps, g / |g|, make full steps of the rounding. `TOLERANCES` says what that may come to. All
+other cells are held against the digests that were taken when they were gathered.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ import torch
 from torch import nn
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, run_cell
-from hemlets_lib.experiments.design import MOST_SEEDS, Cell
+from hemlets_lib.experiments.design import MOST_SEEDS, Cell, key_of
+from hemlets_lib.experiments.digests import broken_seals, seal
 from hemlets_lib.experiments.registry import Registry, read_registry
 from hemlets_lib.results import read_json, write_json
 
@@ -290,8 +291,7 @@ def misplaced(folder: Path, registry: Registry) -> Iterator[str]:
     known: dict[str, set[str]] = {}
     for path in sorted((folder / "cells").glob("*/*.json")):
         result, profile = read_json(path), path.parent.name.removesuffix("-real")
-        text = json.dumps(result.get("identity"), sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        key = key_of(result.get("identity"))
         if {path.stem, result.get("key")} != {key}:
             yield (
                 f"{path}: expected the key {key}, the hash of its `identity`, as its name and `key`, got "
@@ -307,7 +307,7 @@ def misplaced(folder: Path, registry: Registry) -> Iterator[str]:
 
 
 def check(folder: Path, *, registry: Registry | None = None) -> Report:
-    """Runs the references again and compares; also finds committed cells that are misplaced.
+    """Runs the references again and compares; also finds committed cells that are misplaced or were altered.
 
     Args:
         folder: Of results.
@@ -316,6 +316,7 @@ def check(folder: Path, *, registry: Registry | None = None) -> Report:
     registry = registry or read_registry()
     problems = list(misplaced(folder, registry))
     cells = reference_cells(registry)
+    problems += broken_seals(folder, but={reference_path(cell, folder) for cell in cells})
     missing = [cell for cell in cells if not reference_path(cell, folder).is_file()]
     problems += [
         f"{reference_path(cell, folder)}: expected the reference of {cell.name}, found none. "
@@ -351,6 +352,7 @@ def write_references(folder: Path, *, registry: Registry | None = None) -> list[
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, results[cell.key])
         paths.append(path)
+    seal(folder, anew=paths)
     return paths
 
 

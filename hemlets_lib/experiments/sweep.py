@@ -18,6 +18,7 @@ import torch
 
 from hemlets_lib.experiments.cells import Workplace, ensure_data, result_of
 from hemlets_lib.experiments.design import Cell, Experiment, Profile
+from hemlets_lib.experiments.digests import seal
 from hemlets_lib.experiments.statistics import Interval, mean_interval, paired_difference
 from hemlets_lib.notebooks import execute
 from hemlets_lib.results import read_json, write_json
@@ -78,7 +79,9 @@ def read_gathered(profile: str, folder: Path | None = None) -> Gathered:
 
 
 def gather(cells: Iterable[Cell], workplace: Workplace, *, folder: Path | None = None) -> list[Path]:
-    """Copies the results of finished cells to where they are committed; what is there already stays.
+    """Copies the results of finished cells to where they are committed, and takes their digests.
+
+    What is there already stays.
 
     Args:
         cells: Whose results.
@@ -95,6 +98,8 @@ def gather(cells: Iterable[Cell], workplace: Workplace, *, folder: Path | None =
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, result)
             made.append(path)
+    if made:
+        seal(folder or results_folder())
     return made
 
 
