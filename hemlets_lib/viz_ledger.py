@@ -127,7 +127,7 @@ def _mark(axes: Axes, ends: Float[np.ndarray, "2 2"]) -> None:
 def effects_figure(
     found: Sequence[Difference], *, spread: float | None, unit: str, title: str = ""
 ) -> Figure:
-    """What other choices do, as `differences_figure` draws it, before a band: how far seeds of the default lie apart.
+    """What other choices do, as `differences_figure` draws it, and how far seeds of the default lie apart.
 
     Args:
         found: A row for each choice.
