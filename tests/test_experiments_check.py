@@ -24,6 +24,7 @@ from hemlets_lib.experiments.check import (
 from hemlets_lib.experiments.registry import read_registry
 from hemlets_lib.experiments.sweep import results_folder
 from hemlets_lib.results import read_json
+from hemlets_lib.rivals import RIVALS
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,7 @@ def test_references_take_every_way(registry):
     cells = reference_cells(registry)
     assert {cell.config.supervision for cell in cells} == {"none", "2d", "hemlets", "full"}
     assert {cell.config.model.variant for cell in cells} == {"hemlets", "2s", "5s"}
+    assert {cell.config.rival for cell in cells} == set(RIVALS)
     assert {cell.config.model.intermediate for cell in cells} == {True, False}
     assert {protocol for cell in cells for protocol in cell.tests} == {"h36m", "mpi_inf_3dhp", "humaneva"}
     roles = {role.name for cell in cells for role in cell.roles}
