@@ -6,11 +6,14 @@ from dataclasses import replace
 import joblib
 import pytest
 
+from hemlets_lib.checkpoint import load_checkpoint
 from hemlets_lib.experiments import sweep
 from hemlets_lib.experiments.cells import RESULT_NAME, Workplace
+from hemlets_lib.experiments.check import digest
 from hemlets_lib.experiments.registry import read_registry
 from hemlets_lib.experiments.sweep import read_gathered, results_folder, run_cells
 from hemlets_lib.results import read_json, write_json
+from hemlets_lib.run_folder import RunFolder
 
 
 def test_run_cells_hands_its_cells_to_whatever_engine_joblib_has(tmp_path, monkeypatch):
@@ -73,5 +76,5 @@ def test_two_steps_are_the_same_bit_by_bit(tmp_path):
     ensure_data([cell], Workplace(tmp_path), workers=0, show_progress=False)
     one, other = (run_cell(cell, Workplace(tmp_path, tmp_path / name, device="cpu")) for name in "ab")
     assert json.dumps(one["scores"]) == json.dumps(other["scores"]) and one["curve"] == other["curve"]
-    weights = [(tmp_path / name / "smoke" / cell.key / "model.safetensors").read_bytes() for name in "ab"]
-    assert weights[0] == weights[1]
+    one, other = (RunFolder(tmp_path / name / "smoke" / cell.key).model_path for name in "ab")
+    assert digest(load_checkpoint(one)[0]) == digest(load_checkpoint(other)[0])
