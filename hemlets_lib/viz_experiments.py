@@ -233,7 +233,7 @@ def levels_figure(
         axes.spines[["top", "right"]].set_visible(False)
     columns[0].set(ylabel=unit)
     if from_zero:
-        columns[0].set_ylim(bottom=0)
+        columns[0].set_ylim(0, 1.1 * columns[0].get_ylim()[1])  # room for the numbers
     return figure
 
 
