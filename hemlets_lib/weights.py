@@ -97,10 +97,11 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Che
         start = file.read(9)
     if not start:
         raise ValueError(f"{path}: expected weights, got an empty file. {_REMEDY}")
+    # safetensors: the length of the header in eight bytes, which may begin like a pickle, then JSON
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        return load_checkpoint(path, device=device)
     if start.startswith((_ZIP, _PICKLE)):
         return _load_released(path, device)
-    if start[8:] == b"{":  # safetensors: the header's length in eight bytes, then JSON
-        return load_checkpoint(path, device=device)
     raise ValueError(
         f"{path}: expected a .safetensors checkpoint of this library or the authors' PyTorch file, got "
         f"{path.stat().st_size} bytes that are neither. {_REMEDY}"

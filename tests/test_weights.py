@@ -291,6 +291,17 @@ def test_flipped_bytes_end_in_a_message_of_ours(path, state):
         refused(path, "missing|damaged|neither|state dict|at most|asks for|text as")
 
 
+def test_a_checkpoint_whose_first_byte_is_a_pickles(tmp_path):
+    """The length of a safetensors header comes first, and its lowest byte may be anything."""
+    model, path = HEMletsNet(ModelConfig("test", "tiny", 32, 8, 5, upsample_channels=6)), tmp_path / "a.safetensors"
+    for padding in range(0, 256, 8):  # headers are padded to eights
+        save_checkpoint(path, model, metadata={"note": "x" * padding})
+        if path.read_bytes()[:1] == b"\x80":
+            break
+    assert path.read_bytes()[:1] == b"\x80"
+    assert load_network(path).info.config == model.config
+
+
 def test_a_truncated_checkpoint_of_ours(tmp_path):
     path = tmp_path / "ours.safetensors"
     save_checkpoint(path, HEMletsNet(ModelConfig("test", "tiny", 32, 8, 5, upsample_channels=6)))
