@@ -293,7 +293,8 @@ def test_flipped_bytes_end_in_a_message_of_ours(path, state):
 
 def test_a_checkpoint_whose_first_byte_is_a_pickles(tmp_path):
     """The length of a safetensors header comes first, and its lowest byte may be anything."""
-    model, path = HEMletsNet(ModelConfig("test", "tiny", 32, 8, 5, upsample_channels=6)), tmp_path / "a.safetensors"
+    model = HEMletsNet(ModelConfig("test", "tiny", 32, 8, 5, upsample_channels=6))
+    path = tmp_path / "a.safetensors"
     for padding in range(0, 256, 8):  # headers are padded to eights
         save_checkpoint(path, model, metadata={"note": "x" * padding})
         if path.read_bytes()[:1] == b"\x80":
