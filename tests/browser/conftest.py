@@ -6,6 +6,7 @@ person to look at are left in `runs/browser/`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from browser.lab import REPOSITORY, LabServer, jupyter_lab
 from hemlets_lib.doctor import BROWSERS, find_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIRED = "HEMLETS_REQUIRE_BROWSER"
 ARGUMENTS = (
     "--no-sandbox",  # containers run as root
@@ -100,9 +101,17 @@ def new_faults() -> Callable[[], Faults]:
     return Faults
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def pictures() -> Path:
     """Where screenshots are kept, for a person to look at."""
     folder = REPOSITORY / "runs" / "browser"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="package")
+def lab_server(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """One JupyterLab for all files of this folder, on a copy of the notebooks."""
+    assert importlib.util.find_spec("jupyterlab"), "JupyterLab is missing: pip install 'hemlets[notebooks]'"
+    with jupyter_lab(tmp_path_factory.mktemp("lab"), pictures) as server:
+        yield server
