@@ -66,8 +66,9 @@ BESIDE = {
     "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND
     | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "hard_poses", "people", "pose_records"},
-    "explorers": GROUND | {"viz", "viz_3d", "data", "prediction"},
-    "exercises": GROUND,
+    "explorers": GROUND
+    | {"viz", "viz_3d", "data", "augment", "checkpoint", "metrics", "model", "prediction"},
+    "exercises": GROUND | {"experiments"},  # intervals and corrections that chapters 07, 08 and 12 teach
 }
 ONLY_IN = {
     "plotly": {"viz_3d", "explorers"},

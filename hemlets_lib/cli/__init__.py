@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from hemlets_lib.cli import downloads, evaluation, prediction, suite, training, weights
 from hemlets_lib.cli.experiments import experiments
+from hemlets_lib.cli.explorers import explorers
 from hemlets_lib.cli.options import Profile, app
 from hemlets_lib.cli.shards import data
 
@@ -20,6 +21,7 @@ __all__ = [
     "downloads",
     "evaluation",
     "experiments",
+    "explorers",
     "main",
     "prediction",
     "suite",
@@ -29,6 +31,7 @@ __all__ = [
 
 app.add_typer(data, name="data")
 app.add_typer(experiments, name="experiments")
+app.add_typer(explorers, name="explorers")
 
 
 def _stop(signum: int, frame: object) -> NoReturn:
