@@ -30,6 +30,7 @@ __all__ = [
     "only_process",
     "package_versions",
     "provenance",
+    "provenance_words",
     "read_json",
     "record",
     "write_json",
@@ -291,3 +292,22 @@ def provenance(folder: Path) -> dict[str, Any]:
         "packages": package_versions(),
         "device": device_summary(),
     }
+
+
+def provenance_words(result: Mapping[str, Any]) -> str:
+    """Where a committed result comes from, in a line: day, commit, machine, version of torch.
+
+    Args:
+        result: As a script wrote it, with its `provenance`; what it lacks is left out.
+    """
+    machine, packages = result.get("device") or {}, result.get("packages") or {}
+    commit = (result.get("git") or {}).get("commit")
+    words = [result.get("time", "")[:10], f"commit {commit[:10]}" if commit else "no commit"]
+    if machine:
+        words += [
+            f"{machine.get('cpu_cores', '?')} cores {machine.get('name', '')}",
+            machine.get("device", ""),
+        ]
+    if packages.get("torch"):
+        words.append(f"torch {packages['torch']}")
+    return ", ".join(word for word in words if word)

@@ -9,6 +9,7 @@ from hemlets_lib.experiments.differences import (
     curves,
     differences,
     in_three_d,
+    origin_markdown,
     origin_words,
     paired_curves,
     reading,
@@ -155,6 +156,21 @@ def test_origin(table4, gathered):
     assert origin_words(gathered, cells[:3]).endswith("2026-01-03.")
     nothing = origin_words(Gathered("smoke", {}), cells, command="run it")
     assert nothing == "Profile smoke: none of 4 cells is committed. 4 not run: `run it`"
+
+
+def test_origin_of_a_part_of_an_experiment(registry, table4, gathered):
+    evidence = Evidence(registry, "smoke", {"smoke": gathered})
+    words = origin_markdown(evidence, "table4", settings=[SETTING], conditions=["none"])
+    assert words.startswith("*Profile smoke, drawn data: 3 of 3 cells, seeds 0, 1, 2;") and words.endswith(
+        "3.*"
+    )
+    further = origin_markdown(evidence, "table4", settings=[SETTING], conditions=["none"], seeds=1)
+    assert "3 of 3 cells, seeds 0, 1, 2" in further, "seeds beyond those wanted count where they have run"
+    nothing = origin_markdown(evidence, "table4", settings=[SETTING], conditions=["none"], profile="long")
+    command = f'hemlets experiments run table4 --profile long --seeds 3 --only "{SETTING}"'
+    assert nothing == f"*Profile long: none of 3 cells is committed. 3 not run: `{command}`*"
+    whole = origin_markdown(evidence, "table4", profile="long", seeds=1)
+    assert whole.endswith("--profile long --seeds 1`*"), "all of it takes no `--only`"
 
 
 @pytest.mark.parametrize(

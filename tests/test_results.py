@@ -15,6 +15,7 @@ from hemlets_lib.results import (
     git_state,
     package_versions,
     provenance,
+    provenance_words,
     record,
     write_json,
 )
@@ -75,6 +76,17 @@ def test_provenance_survives_json(tmp_path):
     assert origin["git"] == git_state(tmp_path) == {"commit": None, "dirty": None}
     assert origin["device"]["device"] in ("cpu", "cuda", "mps")
     assert package_versions(("torch", "no-such-package"))["no-such-package"] is None
+
+
+def test_provenance_in_words():
+    found = {
+        "time": "2026-01-02T03:04:05",
+        "git": {"commit": "0123456789abcdef"},
+        "device": {"cpu_cores": 3, "name": "abacus", "device": "cpu"},
+        "packages": {"torch": "9.9"},
+    }
+    assert provenance_words(found) == "2026-01-02, commit 0123456789, 3 cores abacus, cpu, torch 9.9"
+    assert provenance_words({"time": "2026-01-02", "git": {"commit": None}}) == "2026-01-02, no commit"
 
 
 def test_committed_results_are_found(monkeypatch, tmp_path):

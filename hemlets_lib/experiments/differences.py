@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hemlets_lib.experiments.design import Cell
-from hemlets_lib.experiments.evidence import Setting
+from hemlets_lib.experiments.design import MOST_SEEDS, Cell
+from hemlets_lib.experiments.evidence import REAL, SEEDS, Evidence, Setting, run_command
 from hemlets_lib.experiments.statistics import NOT_RUN, Interval, mean_interval, signed
 from hemlets_lib.experiments.sweep import Gathered, TableRow
 from hemlets_lib.experiments.verdicts import Judged
@@ -30,6 +30,7 @@ __all__ = [
     "curves",
     "differences",
     "in_three_d",
+    "origin_markdown",
     "origin_words",
     "paired_curves",
     "reading",
@@ -241,6 +242,43 @@ def origin_words(gathered: Gathered, cells: Iterable[Cell], *, command: str = ""
         f"{', '.join(map(str, seeds))}; commit {', '.join(commits)}; {'; '.join(machines)}; "
         f"{' to '.join(dict.fromkeys((days[0], days[-1])))}.{missing}"
     )
+
+
+def origin_markdown(
+    evidence: Evidence,
+    experiment: str,
+    *,
+    settings: Iterable[str] | None = None,
+    conditions: Iterable[str] | None = None,
+    profile: str | None = None,
+    seeds: int = SEEDS,
+) -> str:
+    """Where the results of a table or figure come from, and what runs those that are missing, in italics.
+
+    Args:
+        evidence: What is at hand.
+        experiment: Its name.
+        settings: Which columns of its table; all where left out.
+        conditions: Which rows; all where left out.
+        profile: Another than the one asked for.
+        seeds: How many are wanted; further ones count where they have run.
+
+    Returns:
+        Markdown, the words of `origin_words`.
+    """
+    entry, gathered = evidence.registry.experiment(experiment), evidence.of(profile or evidence.profile)
+    size = evidence.registry.profile(gathered.profile.removesuffix(REAL))
+    columns, rows = list(settings or entry.settings), list(conditions or entry.conditions)
+    cells = [
+        entry.cell(size, setting, condition, seed)
+        for seed in range(MOST_SEEDS)
+        for setting in columns
+        for condition in rows
+    ]
+    wanted = [cell for cell in cells if cell.seed < seeds or cell.key in gathered.cells]
+    only = () if set(columns) == set(entry.settings) else columns
+    command = run_command(experiment, profile=gathered.profile, only=only, seeds=seeds).strip()
+    return f"*{origin_words(gathered, wanted, command=command)}*"
 
 
 def reading(
