@@ -68,7 +68,11 @@ def known_in_space(samples: Sequence[Sample] | None, skeleton: Skeleton) -> list
 
 
 def sample_names(samples: Sequence[Sample]) -> dict[str, Sample]:
-    """Samples by a short name for a list: subject and action, numbered where two would be the same."""
+    """Samples by a short name for a list.
+
+    Returns:
+        Subject and action, numbered where two would be the same → the sample.
+    """
     named: dict[str, Sample] = {}
     for sample in samples:
         plain = (
@@ -108,7 +112,14 @@ def state_symbol(state: int) -> str:
 
 
 def image_panel(title: str, marks: tuple[Mark, ...], size: int, *, weight: float = 1) -> Panel:
-    """A panel over a square picture, without ticks; y runs down."""
+    """A panel over a square picture, without ticks; y runs down.
+
+    Args:
+        title: Above it.
+        marks: What it holds, the picture first.
+        size: The picture's side, pixels.
+        weight: Width, relative to the others in its row.
+    """
     return Panel(title, marks, (-0.5, size - 0.5), (size - 0.5, -0.5), weight=weight)
 
 
@@ -125,7 +136,17 @@ def state_lines(
     *,
     width: float = 4,
 ) -> tuple[Lines, ...]:
-    """The parts as three lines, one for each sign, in colour and dash; unknown parts are left out."""
+    """The parts by the sign of their states; those nobody labelled are left out.
+
+    Args:
+        joints: In the panel's axes.
+        states: Of any variant.
+        skeleton: Supplies the parts.
+        width: Of the lines, pixels.
+
+    Returns:
+        A line for nearer, about the same and farther, each in its colour and dash, named for the legend.
+    """
     states = torch.as_tensor(states)
     signs = torch.where(states == UNKNOWN, UNKNOWN, states.sign()).tolist()
     return tuple(
@@ -143,7 +164,15 @@ def to_plot_space(pose: Numbers) -> Float[np.ndarray, "J 3"]:
 
 
 def space_box(poses: Sequence[Numbers], *, margin: float = 1.08) -> tuple[tuple[float, float], ...]:
-    """Ends of a space panel's axes that hold all of the poses, equally long along each axis."""
+    """Where a space panel has to reach to hold all of some poses.
+
+    Args:
+        poses: In camera axes, millimetres.
+        margin: How much further, as a factor.
+
+    Returns:
+        The ends along the panel's x, y and z axes, equally far apart.
+    """
     points = np.concatenate([to_plot_space(pose).reshape(-1, 3) for pose in poses])
     points = points[np.isfinite(points).all(-1)]
     middle, half = (points.max(0) + points.min(0)) / 2, margin * (points.max(0) - points.min(0)).max() / 2
@@ -153,7 +182,14 @@ def space_box(poses: Sequence[Numbers], *, margin: float = 1.08) -> tuple[tuple[
 def space_panel(
     title: str, marks: tuple[Mark, ...], box: Sequence[tuple[float, float]], *, weight: float = 1
 ) -> Panel:
-    """A panel of camera space in millimetres, to turn with the mouse."""
+    """A panel of camera space in millimetres, to turn with the mouse.
+
+    Args:
+        title: Above it.
+        marks: What it holds, in plot space.
+        box: From `space_box`.
+        weight: Width, relative to the others in its row.
+    """
     x, y, z = box
     return Panel(title, marks, x, y, z, ("right (mm)", "away (mm)", "up (mm)"), weight)
 
@@ -167,7 +203,13 @@ def skeleton_lines(
     dash: Dash = "solid",
     width: float = 4,
 ) -> Lines:
-    """A pose's bones as one line."""
+    """A pose's bones as one line; bones of joints that are not finite are left out.
+
+    Args:
+        points: The joints in the panel's axes.
+        skeleton: Supplies bones.
+        colour, name, dash, width: As in `Lines`.
+    """
     shown = np.isfinite(points).all(-1)
     return Lines(pen_path(edges_between(skeleton, shown), points), colour, width, dash, name)
 
@@ -175,5 +217,12 @@ def skeleton_lines(
 def joint_points(
     points: Float[np.ndarray, "J D"], skeleton: Skeleton, *, colours: str | Sequence[str], size: float = 6
 ) -> Points:
-    """A pose's joints, each with its name under the mouse."""
+    """A pose's joints, each with its name under the mouse.
+
+    Args:
+        points: The joints in the panel's axes.
+        skeleton: Supplies names.
+        colours: One for all, or one for each.
+        size: Pixels.
+    """
     return Points(points, colours, size=size, hover=tuple(map(joint_title, skeleton.joint_names)))

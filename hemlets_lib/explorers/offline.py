@@ -29,7 +29,11 @@ _MOST_STATES = 40_000
 
 
 def offline_values(control: Control) -> tuple[Any, ...]:
-    """What a control offers without a kernel, in the order of its values."""
+    """What a control offers without a kernel.
+
+    Returns:
+        Those of its values, in their order.
+    """
     chosen = control.offline or control.values
     return tuple(value for value in control.values if value in chosen)
 

@@ -77,7 +77,11 @@ def _png_of(pixels: bytes, width: int, height: int) -> str:
 
 
 def changing(mark: Mark) -> dict[str, Any]:
-    """What of a mark depends on the state, as plain JSON values by plotly's names (dotted where nested)."""
+    """What of a mark depends on the state.
+
+    Returns:
+        Plain JSON values by plotly's names, dotted where nested.
+    """
     match mark:
         case Picture(pixels):
             return {"source": _png(pixels)}
@@ -104,7 +108,7 @@ def changing(mark: Mark) -> dict[str, Any]:
             }  # fmt: skip
 
 
-def _trace(mark: Mark, axis: str) -> dict[str, Any]:
+def _trace(mark: Map | Lines | Points | Bars | Isosurface, axis: str) -> dict[str, Any]:
     """A mark as one of plotly's traces, without what `changing` gives; `axis` is empty for the first."""
     place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     in_space = isinstance(mark, Isosurface) or getattr(mark, "points", np.empty((0, 2))).shape[1] == 3
@@ -166,7 +170,11 @@ def _lattice(mark: Isosurface) -> dict[str, Any]:
 
 
 def targets(scene: Scene) -> list[tuple[str, int]]:
-    """Where each mark is in a figure: `("data", n)` or `("images", n)`."""
+    """Where each mark is in a figure.
+
+    Returns:
+        `("data", n)` or `("images", n)` for each.
+    """
     places, counts = [], {"data": 0, "images": 0}
     for _, mark in scene.marks:
         kind = "images" if isinstance(mark, Picture) else "data"
@@ -176,7 +184,11 @@ def targets(scene: Scene) -> list[tuple[str, int]]:
 
 
 def figure_of(explorer: Explorer, scene: Scene) -> dict[str, Any]:
-    """A whole figure as plotly's JSON: `data` and `layout`, in the state of the scene."""
+    """A whole figure in the state of a scene.
+
+    Returns:
+        Plotly's JSON: `data` and `layout`.
+    """
     made: dict[str, list[dict[str, Any]]] = {"data": [], "images": []}
     for (kind, _), (number, mark) in zip(targets(scene), scene.marks, strict=True):
         axis = str(number + 1) if number else ""

@@ -90,7 +90,9 @@ def bend_part(
     bent = joints.clone()
     bent[moved] = joints[parent] + (joints[moved] - joints[parent]) @ turn.T
     for joint, sources in skeleton.derived.items():
-        bent[skeleton.index(joint)] = bent[[skeleton.index(source) for source in sources]].mean(0)
+        of = [skeleton.index(source) for source in sources]
+        if skeleton.index(joint) not in (parent, child) and set(of) & set(moved):
+            bent[skeleton.index(joint)] = bent[of].mean(0)
     return bent
 
 
@@ -100,7 +102,7 @@ def _hanging_on(part: int, skeleton: Skeleton) -> list[int]:
     parent, child = skeleton.parts[part]
     moved = {child}
     above = skeleton.parents[child]
-    while above not in (parent, -1) and skeleton.joint_names[above] not in skeleton.derived:
+    while above not in (parent, -1):
         moved.add(above)
         above = skeleton.parents[above]
     for joint in sorted(range(skeleton.num_joints), key=lambda j: skeleton.joint_depths[j]):
