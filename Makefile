@@ -3,7 +3,7 @@
 # Own material:        make demo MOCAP=folder PHOTOS=folder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lab clean
+.PHONY: help setup demo test lint lab book app clean
 
 # All paths are relative, so that the project may lie in a folder with spaces in its name.
 VENV_PYTHON := .venv/bin/python
@@ -40,6 +40,13 @@ lint: setup  ## lint and types only
 lab: setup  ## open JupyterLab on the notebooks; LAB_ARGS="--no-browser --port 9000" for more
 	@echo "Opening JupyterLab on notebooks/ (Ctrl-C twice ends it)"
 	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(LAB_ARGS)
+
+book: setup  ## build the web book into build/book, to read offline; BOOK_ARGS="--out folder" for more
+	@$(VENV_PYTHON) book/build.py $(BOOK_ARGS)
+
+app: setup  ## serve the explorers as an app, without code; APP_ARGS="--no-browser --port=9000" for more
+	@echo "Serving notebooks/11_explorers.ipynb as an app (Ctrl-C ends it)"
+	@$(VENV_PYTHON) tools/serve_app.py $(APP_ARGS)
 
 clean:  ## remove .venv and caches; runs/ and shards/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache hemlets.egg-info

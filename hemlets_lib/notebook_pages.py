@@ -18,7 +18,15 @@ from xml.etree import ElementTree
 
 from hemlets_lib.pages import html_page
 
-__all__ = ["first_figure", "network_references", "notebook_title", "run_index", "to_html"]
+__all__ = [
+    "equation_image",
+    "first_figure",
+    "network_references",
+    "notebook_title",
+    "run_index",
+    "to_html",
+    "without_live_outputs",
+]
 
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
@@ -76,6 +84,12 @@ _UNARY_SIGN = re.compile(
     r"(?P<sign>[-+]|\\(?:pm|mp)(?![a-zA-Z]))"
     r"(?!\s*\}|[\d.]+\s*(?:em|ex|mu|pt)\b)"  # in braces already; a length
 )
+# After \big and its kin only a character is understood, not its name.
+_BRACKETS = {"lceil": "⌈", "rceil": "⌉", "lfloor": "⌊", "rfloor": "⌋"}
+_BRACKETS |= {"lvert": "|", "rvert": "|", "lVert": "‖", "rVert": "‖"}
+_SIZED_BRACKET = re.compile(
+    rf"(?P<size>\\[bB]igg?[lrm]?)\s*\\(?P<name>{'|'.join(_BRACKETS)})(?![a-zA-Z])",
+)
 _PICTURE_RATIO = 16 / 9  # width to height of the pictures on the index page, in its style sheet too
 
 
@@ -92,7 +106,7 @@ def to_html(notebook: Any, *, title: str) -> str:
     from nbconvert import HTMLExporter
 
     copy = notebook.copy()
-    copy.cells = [_without_live_outputs(cell) for cell in _with_parameters_once(notebook.cells)]
+    copy.cells = [without_live_outputs(cell) for cell in _with_parameters_once(notebook.cells)]
     copy.metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
     copy.metadata["title"] = title
     exporter = HTMLExporter(raw_template=_TEMPLATE, exclude_anchor_links=True)
@@ -134,7 +148,15 @@ def _assigned(source: str) -> dict[str, str]:
     return values
 
 
-def _without_live_outputs(cell: Any) -> Any:
+def without_live_outputs(cell: Any) -> Any:
+    """A cell without what only a live kernel or a script from a CDN would show.
+
+    Args:
+        cell: Of an nbformat notebook; left as it is.
+
+    Returns:
+        The cell itself where it has no outputs, else a copy.
+    """
     if cell.cell_type != "code":
         return cell
     cell = cell.copy()
@@ -195,12 +217,22 @@ def _pieces(text: str, soup: Any) -> Iterator[Any]:
         yield NavigableString(text[at : match.start()])
         inline = match["inline"]
         latex = (inline or match["display"] or match["environment"]).strip()
-        yield _equation(latex, inline=inline is not None, soup=soup)
+        yield equation_image(latex, inline=inline is not None, soup=soup)
         at = match.end()
     yield NavigableString(text[at:])
 
 
-def _equation(latex: str, *, inline: bool, soup: Any) -> Any:
+def equation_image(latex: str, *, inline: bool, soup: Any) -> Any:
+    """An equation as a picture that grows with the text around it.
+
+    Args:
+        latex: Without its dollar signs.
+        inline: Within a line, on its baseline; otherwise a block of its own.
+        soup: The BeautifulSoup document that makes the tag.
+
+    Returns:
+        An `img` tag with the LaTeX as its description, or a `code` tag where it cannot be drawn.
+    """
     import ziamath
     from ziamath.tex import tex2mml
 
@@ -241,6 +273,7 @@ def _trim_left(svg: ElementTree.Element, *, margin: float) -> None:
 def _drawable(latex: str) -> str:
     """The same formula in words that ziamath draws as MathJax does."""
     latex = latex.replace(r"\operatorname*", r"\operatorname")  # the star only moves the limits
+    latex = _SIZED_BRACKET.sub(lambda match: match["size"] + _BRACKETS[match["name"]], latex)
     for bar in ("vert", "Vert"):  # in a group of their own, bars grow with what they enclose only
         opening, closing = rf"(?<!\\left)\\l{bar}(?![a-z])", rf"(?<!\\right)\\r{bar}(?![a-z])"
         if len(re.findall(opening, latex)) == len(re.findall(closing, latex)):

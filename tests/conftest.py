@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,7 @@ if os.environ.get("HEMLETS_CHECK_SHAPES", "1") != "0":  # before anything import
     jaxtyping.install_import_hook("hemlets_lib", "beartype.beartype")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+BOOK_LIMIT_S = 900  # half a minute on two cores that have nothing else to do
 
 
 # A shell that runs the tests in the background has SIGINT ignored, and what they start would inherit that.
@@ -95,4 +98,17 @@ def real_samples() -> Path:
     folder = Path(os.environ.get("HEMLETS_REAL_SAMPLES") or REPOSITORY.parent / "shared" / "real_samples")
     if not folder.is_dir():
         pytest.skip(f"no real samples at {folder}; point HEMLETS_REAL_SAMPLES at a folder that has them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The web book, built once by the command behind `make book`; a warning of Sphinx is an error."""
+    folder = tmp_path_factory.mktemp("web") / "book"
+    command = [sys.executable, str(REPOSITORY / "book" / "build.py"), "--out", str(folder)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BOOK_LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == (folder / "index.html").as_uri()
     return folder

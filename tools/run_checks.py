@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "NBVAL_CHECK_OUTPUT"
-LINTED = ["hemlets_lib", "tests", "tools", "benchmarks", "experiments", "notebooks"]
+LINTED = ["hemlets_lib", "tests", "tools", "benchmarks", "experiments", "book", "notebooks"]
 NOTEBOOK_CELL_TIMEOUT_S = 600
 
 
