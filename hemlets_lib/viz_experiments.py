@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import stdev
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
@@ -19,12 +20,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from hemlets_lib.experiments.differences import NOT_RUN, BySeed, Curve, Difference, signed
-from hemlets_lib.experiments.statistics import mean_interval
+from hemlets_lib.experiments.statistics import detectable_effect, mean_interval
 from hemlets_lib.viz import CHARCOAL, ORANGE, SKY
 
-__all__ = ["curves_figure", "differences_figure", "differences_words", "levels_figure", "levels_words"]
+__all__ = [
+    "curves_figure",
+    "differences_figure",
+    "differences_words",
+    "levels_figure",
+    "levels_words",
+    "power_figure",
+    "power_words",
+]
 
 _GREY = "#8a8a8a"
+_SEEDS = range(3, 11)  # fewer say nothing of a spread
 _BESIDE = 0.27  # of a row, that seeds stand below their mean
 
 
@@ -277,3 +287,55 @@ def _draw_levels(axes: Axes, places: Mapping[str, BySeed]) -> None:
     names = [textwrap.fill(name, 12) for name in places]
     axes.set_xticks(range(len(places)), names, fontsize=8)
     axes.set_xlim(-0.5, len(places) - 0.5)
+
+
+def power_figure(found: Sequence[Difference], *, unit: str, against: str, power: float = 0.8) -> Figure:
+    """The smallest difference that would be seen, against the number of seeds, by the spread measured.
+
+    Args:
+        found: Paired differences; those of fewer than three seeds have no spread to speak of, and no curve.
+        unit: Of them.
+        against: What they are differences to.
+        power: Probability with which it would be seen.
+
+    Source: `statistics.detectable_effect`.
+    """
+    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    spreads = _spreads(found)
+    for name, look in _looks(spreads).items():
+        seen = [detectable_effect(spreads[name], n, power=power) for n in _SEEDS]
+        label = f"{name} (σ = {spreads[name]:.1f} {unit})"
+        axes.plot(_SEEDS, seen, look.line, marker=look.marker, color=look.colour, label=label)
+    if spreads:
+        axes.legend(fontsize=8, frameon=False)
+    else:
+        axes.text(0.5, 0.5, NOT_RUN, transform=axes.transAxes, ha="center", color=_GREY)
+    title = f"the smallest difference to {against} that would be seen ({100 * power:.0f} %)"
+    axes.set(
+        xlabel="seeds", ylabel=unit, title=title, ylim=(0, None), xlim=(_SEEDS[0] - 0.5, _SEEDS[-1] + 0.5)
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def power_words(found: Sequence[Difference], *, unit: str, power: float = 0.8) -> str:
+    """What `power_figure` shows, in words: its alternative text. Arguments as there."""
+    spreads = _spreads(found)
+    few, many = _SEEDS[0], _SEEDS[-1]
+
+    def seen(name: str) -> str:
+        if name not in spreads:
+            return f"{name} has fewer than {few} seeds, which say nothing of a spread"
+        least = (detectable_effect(spreads[name], n, power=power) for n in (few, many))
+        return "{} {:.1f} {unit} with {few} seeds, {:.1f} {unit} with {many}".format(
+            name, *least, unit=unit, few=few, many=many
+        )
+
+    said = [seen(each.label) for each in found]
+    return f"Falling curves of the smallest difference that would be seen. {'; '.join(said)}."
+
+
+def _spreads(found: Iterable[Difference]) -> dict[str, float]:
+    """The standard deviation over seeds, where there are enough."""
+    return {each.label: stdev(each.pairs.values()) for each in found if len(each.pairs) >= _SEEDS[0]}

@@ -16,6 +16,7 @@ from hemlets_lib.experiments.evidence import Evidence
 from hemlets_lib.experiments.registry import read_registry
 from hemlets_lib.experiments.scorecard import scorecard, summary
 from hemlets_lib.experiments.scorecard_page import scorecard_html, write_scorecard
+from hemlets_lib.experiments.scorecard_tables import claims_markdown, footing_markdown, paper_table_markdown
 from hemlets_lib.experiments.sweep import Gathered, read_gathered
 from hemlets_lib.paper import ACTIONS, OWN, RIVALS, contradictions
 
@@ -229,3 +230,25 @@ def test_the_commands(tmp_path):
     assert shown.exit_code == 0 and f"{len(CLAIMS)} claims, profile laptop" in shown.output
     assert all(claim.says in shown.output for claim in CLAIMS)
     assert "hemlets experiments run figure6 --profile laptop --seeds 3" in shown.output
+
+
+def test_tables_for_a_notebook(registry):
+    rows = scorecard(registry, finished(registry, range(3)), profile="laptop")
+    upright = paper_table_markdown(rows, "table1").splitlines()
+    assert upright[0].startswith("| | protocol #1 (mm), paper | here |")
+    (walk,) = (line for line in upright if line.startswith("| Walk |"))
+    assert "*46.0 ± 2.5*" in walk, "a stand-in is in italics"
+    sideways = paper_table_markdown(rows, "table4")
+    assert "| Full |" in sideways and "*60.0 ± 2.5*" in sideways and "| not run |" in sideways
+    footing = footing_markdown(rows, "table4", checkout="up")
+    assert footing.count("](up/experiments/results/cells/laptop/") == 3
+    assert "hemlets experiments run table4" in footing
+
+
+def test_claims_for_a_notebook(registry):
+    results = finished(registry, range(2))
+    judged = judge_all(Evidence(registry, "laptop", {"laptop": results}))
+    lines = claims_markdown(judged).splitlines()[2:]
+    assert len(lines) == len(CLAIMS) and all(line.count("|") == 5 for line in lines)
+    verdicts = [line.split("|")[3].strip(" *") for line in lines]
+    assert verdicts.index("not run") > verdicts.index("not measurable here"), "what is decided comes first"

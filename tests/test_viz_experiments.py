@@ -11,6 +11,8 @@ from hemlets_lib.viz_experiments import (
     differences_words,
     levels_figure,
     levels_words,
+    power_figure,
+    power_words,
 )
 
 FOUND = [
@@ -120,3 +122,21 @@ def test_levels_in_words():
     panels = {"left": {"none": {0: 10.0, 1: 13.0}, "full": {}}, "right": {"none": {0: 2.0}}}
     said = levels_words(panels, unit="mm")
     assert said.endswith("left: none 11.5 mm, full not run; right: none 2.0 mm.")
+
+
+def test_power_by_hand():
+    """σ = 1 over three seeds: (4.303 + 1.061) / √3 = 3.10; two seeds have no curve."""
+    (axes,) = power_figure(FOUND, unit="mm", against="none").axes
+    (curve,) = axes.lines
+    assert list(curve.get_xdata()) == list(range(3, 11))
+    assert curve.get_ydata()[0] == pytest.approx(3.097, abs=1e-3)
+    assert list(curve.get_ydata()) == sorted(curve.get_ydata(), reverse=True)
+    (label,) = (text.get_text() for text in axes.get_legend().get_texts())
+    assert label == "full (σ = 1.0 mm)"
+    words = power_words(FOUND, unit="mm")
+    assert "full 3.1 mm with 3 seeds" in words and "2d has fewer than 3 seeds" in words
+
+
+def test_power_of_nothing():
+    (axes,) = power_figure(FOUND[1:], unit="mm", against="none").axes
+    assert [text.get_text() for text in axes.texts] == ["not run"] and axes.get_legend() is None
