@@ -35,6 +35,7 @@ __all__ = [
 
 _GREY = "#8a8a8a"
 _SEEDS = range(3, 11)  # fewer say nothing of a spread
+_NO_SPREAD = "nothing has three seeds yet"
 _BESIDE = 0.27  # of a row, that seeds stand below their mean
 
 
@@ -310,7 +311,7 @@ def power_figure(found: Sequence[Difference], *, unit: str, against: str, power:
     if spreads:
         axes.legend(fontsize=8, frameon=False)
     else:
-        axes.text(0.5, 0.5, NOT_RUN, transform=axes.transAxes, ha="center", color=_GREY)
+        axes.text(0.5, 0.5, _NO_SPREAD, transform=axes.transAxes, ha="center", color=_GREY)
     title = f"the smallest difference to {against} that would be seen ({100 * power:.0f} %)"
     axes.set(
         xlabel="seeds", ylabel=unit, title=title, ylim=(0, None), xlim=(_SEEDS[0] - 0.5, _SEEDS[-1] + 0.5)
@@ -320,7 +321,7 @@ def power_figure(found: Sequence[Difference], *, unit: str, against: str, power:
 
 
 def power_words(found: Sequence[Difference], *, unit: str, power: float = 0.8) -> str:
-    """What `power_figure` shows, in words: its alternative text. Arguments as there."""
+    """What `power_figure` shows, in words: its alternative text. Arguments as in `power_figure`."""
     spreads = _spreads(found)
     few, many = _SEEDS[0], _SEEDS[-1]
 

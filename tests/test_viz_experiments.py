@@ -139,4 +139,6 @@ def test_power_by_hand():
 
 def test_power_of_nothing():
     (axes,) = power_figure(FOUND[1:], unit="mm", against="none").axes
-    assert [text.get_text() for text in axes.texts] == ["not run"] and axes.get_legend() is None
+    assert [text.get_text() for text in axes.texts] == [
+        "nothing has three seeds yet"
+    ] and axes.get_legend() is None
