@@ -11,6 +11,7 @@ import copy
 import dis
 import inspect
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,7 +151,12 @@ def _outcomes(exercise: Exercise, answer: Callable[..., Any]) -> list[_Outcome]:
     for case in exercise.cases:
         given = copy.deepcopy(case)
         try:
-            value = answer(*given)
+            with (
+                warnings.catch_warnings()
+            ):  # a warning does not make an answer wrong, whatever Python is told
+                warnings.simplefilter("default")
+                warnings.simplefilter("ignore", DeprecationWarning)
+                value = answer(*given)
         except Exception as error:  # the reader's code may fail in any way
             found.append(_Outcome(error=error))
             continue
@@ -181,10 +187,15 @@ def _given(exercise: Exercise, answer: Callable[..., Any], case: tuple[Any, ...]
 
 def _argument_names(exercise: Exercise, answer: Callable[..., Any]) -> list[str]:
     """The reader's own names where there is one for each argument, the reference's otherwise."""
-    names = list(inspect.signature(exercise.reference).parameters)
+    names = _parameters(exercise)
     code = getattr(answer, "__code__", None)
     own = list(code.co_varnames[: code.co_argcount]) if code else []
     return own if len(own) == len(names) else names
+
+
+def _parameters(exercise: Exercise) -> list[str]:
+    """The names of the arguments that the cases give; the reference may have further ones, with defaults."""
+    return list(inspect.signature(exercise.reference).parameters)[: len(exercise.cases[0])]
 
 
 def _refused_arguments(exercise: Exercise, answer: Callable[..., Any]) -> str | None:
@@ -195,7 +206,7 @@ def _refused_arguments(exercise: Exercise, answer: Callable[..., Any]) -> str | 
     try:
         signature.bind(*exercise.cases[0])
     except TypeError:
-        names = ", ".join(inspect.signature(exercise.reference).parameters)
+        names = ", ".join(_parameters(exercise))
         return f"your function takes {signature}, and the exercise gives it ({names}), by position"
     return None
 

@@ -13,22 +13,33 @@ from types import MappingProxyType
 
 from hemlets_lib.exercises.contract import Exercise
 
-__all__ = ["EXERCISES"]
+__all__ = ["EXERCISES", "merged"]
 
 
-def _gathered() -> dict[str, Exercise]:
-    """Every chapter's exercises, in the order of the chapters."""
-    found: dict[str, Exercise] = {}
-    for path in sorted(Path(__file__).parent.glob("chapter*.py")):
-        chapter = path.stem.removeprefix("chapter")
-        exercises: dict[str, Exercise] = import_module(f"hemlets_lib.exercises.{path.stem}").EXERCISES
+def merged(chapters: Mapping[str, Mapping[str, Exercise]]) -> dict[str, Exercise]:
+    """The exercises of all chapters, by name.
+
+    Args:
+        chapters: By number, such as `"07"`, each chapter's exercises.
+
+    Raises:
+        ValueError: If an exercise is not named after its chapter.
+    """
+    for chapter, exercises in chapters.items():
         for name in exercises:
             if not re.fullmatch(rf"{chapter}\.\d+", name):
                 raise ValueError(
-                    f"{path.name} must name its exercises '{chapter}.1', '{chapter}.2', …, got {name!r}."
+                    f"chapter{chapter} must name its exercises '{chapter}.1', '{chapter}.2', …, got {name!r}."
                 )
-        found.update(exercises)
-    return found
+    return {name: exercise for exercises in chapters.values() for name, exercise in exercises.items()}
 
 
-EXERCISES: Mapping[str, Exercise] = MappingProxyType(_gathered())
+EXERCISES: Mapping[str, Exercise] = MappingProxyType(
+    merged(
+        {
+            path.stem.removeprefix("chapter"): import_module(f"hemlets_lib.exercises.{path.stem}").EXERCISES
+            for path in sorted(Path(__file__).parent.glob("chapter*.py"))
+        }
+    )
+)
+"""All exercises, by name: `EXERCISES["01.2"]`."""
