@@ -84,7 +84,8 @@ def claims_markdown(judged: Iterable[Judged]) -> str:
     """
     lines = ["| claim | where | verdict | because |", "|---|---|---|---|"]
     for each in sorted(judged, key=lambda each: VERDICTS.index(each.verdict)):
-        setting = f" *({each.case.setting})*" if each.case else ""
+        where = each.case.setting.replace("*", "\\*") if each.case else ""  # "H3.6M #1*" is no emphasis
+        setting = f" *({where})*" if where else ""
         cells = (each.claim.says, each.claim.section, f"**{each.verdict}**", f"{each.reason}{setting}")
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines)
