@@ -187,7 +187,7 @@ def figures_gallery(found: Collected) -> str:
         for number in set(figure.numbers) - linked:
             lines.append(f"(fig-{number.replace('.', '-')})=")
             linked.add(number)
-        where = f"[{_where(figure)}](#{figure.section})" if figure.section else f"{{nb}}`{notebook}`"
+        where = f"[section {_where(figure)}](#{figure.section})" if figure.section else f"{{nb}}`{notebook}`"
         lines += [
             f"```{{figure}} notebooks/pictures/{figure.name}.png",
             f":alt: {json.dumps(' '.join(figure.alt.split()), ensure_ascii=False)}",

@@ -91,6 +91,20 @@ def test_signs_without_a_left_hand_side_stand_close(latex, drawn):
     assert _drawable(latex) == drawn
 
 
+@pytest.mark.parametrize(
+    ("latex", "drawn"),
+    [
+        (r"\big\lceil x \big\rceil", r"\big⌈ x \big⌉"),
+        (r"\Bigl\lVert x \Bigr\rVert", r"\Bigl‖ x \Bigr‖"),
+        (r"\big\lvert \lvert x \rvert \big\rvert", r"\big| {\lvert x \rvert} \big|"),
+    ],
+)
+def test_sized_brackets_are_known_by_their_character(latex, drawn):
+    assert _drawable(latex) == drawn
+    (image,) = page_of(new_markdown_cell(f"of ${latex}$")).select("img.equation")
+    assert image["alt"] == latex
+
+
 @pytest.mark.parametrize("accented", [r"\hat x", r"\widehat{x}", r"\hat{\mathbf T}", r"\ln 2"])
 def test_nothing_is_drawn_far_from_the_left_edge(accented):
     (image,) = page_of(new_markdown_cell(f"of ${accented}$")).select("img.equation")
