@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -77,11 +78,11 @@ def augmentation_explorer(
         Slider("scale", "scale it", tuple(round(0.05 * step, 2) for step in range(10, 31)), 1.0,
                offline=(0.75, 1.0, 1.25)),
         Toggle("flip", "mirror it", False),
-        Slider("azimuth", "camera: go round", turns, 0.0, "°",
+        Slider("azimuth", "camera round", turns, 0.0, "°",
                offline=(-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0, 180.0)),
-        Slider("elevation", "camera: go up", tuple(map(float, range(-30, 61, 10))), 0.0, "°",
+        Slider("elevation", "camera up", tuple(map(float, range(-30, 61, 10))), 0.0, "°",
                offline=(0.0, 30.0)),
-        Slider("distance", "camera: distance ×", (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0), 1.0,
+        Slider("distance", "its distance ×", (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0), 1.0,
                offline=(0.7, 1.0)),
     )  # fmt: skip
 
@@ -160,7 +161,7 @@ def _readout(
     return (
         (
             "2D joints",
-            f"changed: moved by {changes.joints_px:.1f} px of {_PICTURE_PX} on average"
+            f"changed: {changes.joints_px:.1f} px of {_PICTURE_PX} on average"
             if changes.joints_px > _MOVED_PX
             else "unchanged",
         ),
@@ -188,12 +189,13 @@ def _readout(
 def _pose_panel(
     title: str, ground: np.ndarray, joints_px: np.ndarray, states: Tensor, blank: bool, skeleton: Skeleton
 ) -> Panel:
-    size = ground.shape[0]
+    """A picture with its pose; the legend's entries are those of the first, `before`."""
+    size, legend = ground.shape[0], title == "before"
+    lines, joints = state_lines(joints_px, states, skeleton), _sided_joints(joints_px, skeleton)
     note = np.array([[size / 2, 0.95 * size]]) if blank else np.full((1, 2), np.nan)
     marks: tuple[Mark, ...] = (
         Picture(ground),
-        *state_lines(joints_px, states, skeleton),
-        *_sided_joints(joints_px, skeleton),
+        *(mark if legend else replace(mark, name="") for mark in (*lines, *joints)),
         Points(note, CHARCOAL, texts=("no picture from here",), markers=False),
     )
     return image_panel(title, marks, size)
