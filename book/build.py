@@ -6,6 +6,7 @@ No notebook is executed and nothing is fetched: the pages come from the notebook
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -54,16 +55,39 @@ def build(out: Path) -> Path:
 def export_explorers(folder: Path) -> None:
     """Write the explorers' offline pages, by the command that readers use.
 
+    All their states are computed, which takes longer than the rest of the book; so pages of the same library
+    and samples are kept.
+
     Args:
         folder: Where to.
 
     Raises:
         RuntimeError: If the command failed.
     """
+    made_from = folder.with_suffix(".sha256")
+    digest = fingerprint()
+    if made_from.is_file() and made_from.read_text(encoding="utf-8") == digest:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "hemlets_lib.cli", "explorers", "export", "--out", str(folder)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"`hemlets explorers export` failed:\n{done.stdout}{done.stderr}")
+    made_from.write_text(digest, encoding="utf-8")
+
+
+def fingerprint() -> str:
+    """What the explorers' pages depend on.
+
+    Returns:
+        SHA-256 over the library's sources and the shipped samples.
+    """
+    digest = hashlib.sha256()
+    paths = [*(REPOSITORY / "hemlets_lib").rglob("*.py"), *(REPOSITORY / "data_samples").rglob("*")]
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import base64
 import importlib
 import itertools
 import re
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,6 +262,29 @@ def test_sources_that_are_no_longer_wanted_go(collect, tmp_path: Path) -> None:
     second.finish()
     assert [path.name for path in tmp_path.iterdir()] == ["same.md"]
     assert (tmp_path / "same.md").stat().st_mtime_ns == before  # Sphinx need not read it again
+
+
+def test_explorers_are_computed_anew_only_where_something_changed(
+    collect, tmp_path: Path, monkeypatch
+) -> None:
+    build = importlib.import_module("build")
+    state, exports = ["a"], []
+
+    def export(command, **_):
+        exports.append(command[command.index("explorers") : -1])
+        return subprocess.CompletedProcess(command, returncode=0 if len(exports) < 3 else 1, stdout="no room")
+
+    monkeypatch.setattr(build, "fingerprint", lambda: state[0])
+    monkeypatch.setattr(build.subprocess, "run", export)
+    build.export_explorers(tmp_path / "explorers")
+    build.export_explorers(tmp_path / "explorers")
+    assert exports == [["explorers", "export", "--out"]]
+    state[0] = "b"
+    build.export_explorers(tmp_path / "explorers")
+    assert len(exports) == 2
+    state[0] = "c"
+    with pytest.raises(RuntimeError, match=r"`hemlets explorers export` failed:\nno room"):
+        build.export_explorers(tmp_path / "explorers")
 
 
 def test_links_to_files_of_the_repository(collect, tmp_path: Path) -> None:
