@@ -22,6 +22,9 @@ def merged(chapters: Mapping[str, Mapping[str, Exercise]]) -> dict[str, Exercise
     Args:
         chapters: By number, such as `"07"`, each chapter's exercises.
 
+    Returns:
+        Each exercise under its name, in the order of the chapters.
+
     Raises:
         ValueError: If an exercise is not named after its chapter.
     """
