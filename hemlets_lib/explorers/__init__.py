@@ -10,13 +10,26 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hemlets_lib.explorers.augmentation import augmentation_explorer
+from hemlets_lib.explorers.errors import error_explorer
 from hemlets_lib.explorers.pose import pose_explorer
 from hemlets_lib.explorers.scene import Explorer
 from hemlets_lib.explorers.triplet import triplet_explorer
 
-__all__ = ["EXPLORERS", "Explorer", "augmentation_explorer", "pose_explorer", "triplet_explorer"]
+__all__ = [
+    "EXPLORERS",
+    "Explorer",
+    "augmentation_explorer",
+    "error_explorer",
+    "pose_explorer",
+    "triplet_explorer",
+]
 
 # By the name of the page; each works on what ships with the project.
 EXPLORERS: Mapping[str, Callable[[], Explorer]] = MappingProxyType(
-    {"triplet": triplet_explorer, "augmentation": augmentation_explorer, "pose": pose_explorer}
+    {
+        "triplet": triplet_explorer,
+        "augmentation": augmentation_explorer,
+        "pose": pose_explorer,
+        "errors": error_explorer,
+    }
 )

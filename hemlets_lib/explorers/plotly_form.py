@@ -144,7 +144,8 @@ def _trace(mark: Map | Lines | Points | Bars | Isosurface, axis: str) -> dict[st
             mode = "+".join(["markers"] * mark.markers + ["text"] * bool(len(mark.texts)))
             hover = {"hoverinfo": "text"} if len(mark.hover) else {}
             named = {"name": mark.name, "showlegend": bool(mark.name), "legendgroup": mark.name}
-            edge = {"marker": {"line": {"color": "white", "width": 1}}}
+            thick = 3 if mark.symbols == "square-open" else 1
+            edge = {"marker": {"line": {"color": "white", "width": thick}}}
             kind = "scatter3d" if in_space else "scatter"
             text = {"textposition": "middle right" if mark.markers else "middle center"}
             return {**silent, **named, **hover, **edge, **text, "type": kind, "mode": mode}
@@ -205,10 +206,11 @@ def figure_of(explorer: Explorer, scene: Scene) -> dict[str, Any]:
 
 def _image(picture: Picture, axis: str) -> dict[str, Any]:
     """From edge to edge of its pixels, whose centres are on the integers."""
-    height, width = picture.pixels.shape[:2]
+    (height, width), (left, top) = picture.pixels.shape[:2], picture.corner
     return {
-        "xref": f"x{axis}", "yref": f"y{axis}", "x": -0.5, "y": -0.5, "sizex": width, "sizey": height,
-        "xanchor": "left", "yanchor": "top", "sizing": "stretch", "layer": "below",
+        "xref": f"x{axis}", "yref": f"y{axis}", "x": left - 0.5, "y": top - 0.5,
+        "sizex": width, "sizey": height, "xanchor": "left", "yanchor": "top", "sizing": "stretch",
+        "layer": "below",
     }  # fmt: skip
 
 

@@ -116,9 +116,15 @@ Control = Slider | Choice | Toggle
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An image, its pixel centres on the integers: (H, W, 3) bytes."""
+    """An image, its pixel centres on the integers.
+
+    Args:
+        pixels: (H, W, 3) bytes.
+        corner: Where the first pixel's centre is; the same in all states.
+    """
 
     pixels: UInt8[np.ndarray, "H W 3"]
+    corner: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +173,8 @@ class Points:
     Args:
         points: (N, 2) or (N, 3), as the panel's axes.
         colours: One for all, or one for each.
-        symbols: The same: `circle`, `square`, `diamond`, `triangle-up`, `triangle-down`, `cross`, `x`.
+        symbols: The same: `circle`, `square`, `diamond`, `triangle-up`, `triangle-down`, `cross`, `x`, or
+            for all of a mark `square-open`, a frame.
         size: Pixels.
         texts: Beside each marker.
         hover: What each says under the mouse.

@@ -30,7 +30,7 @@ _PX_AN_INCH = 95
 _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 _SYMBOLS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v",
-    "cross": "P", "x": "X",
+    "cross": "P", "x": "X", "square-open": "s",
 }  # fmt: skip
 
 
@@ -118,7 +118,8 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
 def _draw(axes: Any, mark: Any) -> None:
     match mark:
         case Picture(pixels):
-            axes.imshow(pixels)
+            (left, top), (height, width) = mark.corner, pixels.shape[:2]
+            axes.imshow(pixels, extent=(left - 0.5, left + width - 0.5, top + height - 0.5, top - 0.5))
         case Map():
             colours = LinearSegmentedColormap.from_list("", [(*to_rgb(mark.colour), a) for a in (0.0, 0.95)])
             edge = (-0.5, mark.side - 0.5, mark.side - 0.5, -0.5)
@@ -149,6 +150,8 @@ def _draw_points(axes: Any, mark: Points) -> None:
             continue
         if mark.markers:
             looks = {"s": (0.75 * mark.size) ** 2, "color": colour, "edgecolors": "white", "linewidths": 0.5}
+            if symbol == "square-open":
+                looks |= {"color": "none", "edgecolors": colour, "linewidths": 2}
             axes.scatter(*([value] for value in point), marker=_SYMBOLS[symbol], zorder=3, **looks)
         if len(mark.texts):
             shift = "  " if mark.markers else ""
