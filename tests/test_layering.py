@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("console", "heap", "ledger", "pages", "paper", "results", "skeleton", "viewer_scripts"),
     ("geometry", "heatmaps"),
-    ("triplets", "lifting"),
+    ("triplets", "lifting", "ambiguity"),
     (
         "model",
         "pretrained",
@@ -50,8 +50,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 GROUND = {
-    "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results", "skeleton",
-    "triplets",
+    "ambiguity", "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results",
+    "skeleton", "triplets",
 }  # fmt: skip
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {

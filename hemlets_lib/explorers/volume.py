@@ -1,0 +1,395 @@
+"""Volume viewer: a joint's scores in space, their expectation (Eq. 5) and their arg-max."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from hemlets_lib.data.sample import Sample, collate, normalise, resize_sample
+from hemlets_lib.explorers.common import grey_pixels, image_panel, joint_title, known_in_space, sample_names
+from hemlets_lib.explorers.scene import (
+    Bars,
+    Choice,
+    Explorer,
+    Isosurface,
+    Lines,
+    Map,
+    Mark,
+    Panel,
+    Picture,
+    Points,
+    Scene,
+    Slider,
+    State,
+)
+from hemlets_lib.geometry import DEPTH_RANGE_MM, Grid, crop_to_cam
+from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.model import HEMletsNet
+from hemlets_lib.prediction import evaluating
+from hemlets_lib.viz import BLUE, CHARCOAL, GREEN, ORANGE, SKY
+
+__all__ = ["MADE_UP", "JointScores", "ReadOut", "predict_volumes", "read_out", "two_peaks", "volume_explorer"]
+
+MADE_UP = "made up: two peaks, 60 % and 40 %"
+NEAR_CELLS = 2  # how far around a place probability is counted
+_MADE_UP_MM = 2000.0  # a side of its volume
+_PICTURE_PX = 256
+_NAMES = ("soft-argmax (Eq. 5)", "arg-max", "truth")
+_COLOURS = (ORANGE, CHARCOAL, GREEN)
+_SYMBOLS = ("circle", "square", "diamond")
+
+
+@dataclass(frozen=True, eq=False)
+class JointScores:
+    """A joint's volume and where it lies.
+
+    Args:
+        logits: The scores of Eq. (5).
+        grid: How the volume's axes are laid over its cells.
+        truth: (x, y, z) in [-0.5, 0.5] along the volume's axes; NaN where there is none.
+        to_mm: From such places to millimetres.
+        ground: What the picture shows, grey.
+    """
+
+    logits: Float[Tensor, "D H W"]
+    grid: Grid
+    truth: Float[Tensor, "3"]
+    to_mm: Callable[[Float[Tensor, "N 3"]], Float[Tensor, "N 3"]]
+    ground: UInt8[np.ndarray, "S S 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class ReadOut:
+    """What a volume says at one temperature.
+
+    Args:
+        probs: The softmax of β times the scores.
+        places: Expectation, arg-max and truth, (x, y, z) along the volume's axes.
+        peak: The arg-max's cell, (depth, row, column).
+        entropy_bits: Of the probabilities.
+        near: Probability within `NEAR_CELLS` of expectation and arg-max.
+    """
+
+    probs: Float[Tensor, "D H W"]
+    places: Float[Tensor, "3 3"]
+    peak: tuple[int, int, int]
+    entropy_bits: float
+    near: tuple[float, float]
+
+    @property
+    def marginals(self) -> tuple[Float[Tensor, "W"], Float[Tensor, "H"], Float[Tensor, "D"]]:
+        """Probability along x, y and z."""
+        return self.probs.sum((0, 1)), self.probs.sum((0, 2)), self.probs.sum((1, 2))
+
+
+def read_out(scores: JointScores, beta: float) -> ReadOut:
+    """Expectation and arg-max of a joint's volume.
+
+    Args:
+        scores: The joint's.
+        beta: What the scores are multiplied by; Eq. (5) has none, which is 1.
+
+    Source: Eq. (5), after Sun et al. 2018.
+    """
+    logits = beta * scores.logits.double()
+    probs = logits.flatten().softmax(0).unflatten(0, logits.shape)
+    sizes = logits.shape[::-1]  # along x, y, z
+    peak = np.unravel_index(int(scores.logits.argmax()), logits.shape)
+    cells = torch.tensor([int(at) for at in peak[::-1]], dtype=torch.float64)
+    arg_max = torch.stack([scores.grid.to_crop(cell, n) for cell, n in zip(cells, sizes, strict=True)])
+    places = torch.stack([soft_argmax_3d(logits, grid=scores.grid), arg_max, scores.truth.double()])
+    depth, row, column = torch.meshgrid(*(torch.arange(n) for n in logits.shape), indexing="ij")
+    lattice = torch.stack([column, row, depth], -1)
+
+    def near(place: Tensor) -> float:
+        centre = torch.stack([scores.grid.to_cells(at, n) for at, n in zip(place, sizes, strict=True)])
+        return float(probs[(lattice - centre).norm(dim=-1) <= NEAR_CELLS].sum())
+
+    entropy = -float(torch.special.xlogy(probs, probs).sum()) / np.log(2)
+    peak_cell = (int(peak[0]), int(peak[1]), int(peak[2]))
+    return ReadOut(probs, places, peak_cell, entropy, (near(places[0]), near(places[1])))
+
+
+def two_peaks(
+    size: tuple[int, int, int], *, share: float = 0.6, sigma: float = 1.5
+) -> Float[Tensor, "D H W"]:
+    """Scores of a joint that is in front with one probability and right behind with the rest.
+
+    Args:
+        size: (depth, height, width) in cells.
+        share: Of the peak in front.
+        sigma: Of both peaks, cells.
+
+    Returns:
+        Logarithms of the mixture of two Gaussians.
+
+    Raises:
+        ValueError: If the share is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"`share` must be between 0 and 1, got {share}")
+    depth, height, width = size
+    grids = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in size), indexing="ij")
+
+    def log_peak(part: float, at: tuple[int, int, int]) -> Tensor:
+        squared = sum((grid - place).square() for grid, place in zip(grids, at, strict=True))
+        return np.log(part) - 0.5 * squared / sigma**2
+
+    row, column = height // 3, width // 2
+    front, behind = (
+        log_peak(share, (depth // 4, row, column)),
+        log_peak(1 - share, (3 * depth // 4, row, column)),
+    )
+    return torch.logaddexp(front, behind)
+
+
+def predict_volumes(model: HEMletsNet, sample: Sample) -> Float[Tensor, "J D H W"]:
+    """The network's scores of all joints of a sample, which is resized to what the network takes."""
+    images = collate([resize_sample(sample, model.config.image_size)]).images
+    device = next(model.parameters()).device
+    with evaluating(model), torch.no_grad():
+        volume = model(normalise(images.to(device)), return_volume=True).volume
+    return volume[0].cpu()
+
+
+def volume_explorer(
+    samples: Sequence[Sample] | None = None, model: HEMletsNet | None = None, *, joint: str = "left_wrist"
+) -> Explorer:
+    """A joint's volume as a surface, in slices and by its marginals; the temperature moves its expectation.
+
+    Args:
+        samples: With joints in camera space and a camera; the shipped ones where left out.
+        model: The network that scores them; the shipped smallest one where left out.
+        joint: To begin with.
+
+    Raises:
+        ValueError: If no sample has all of its joints in space, or there is no such joint.
+
+    Source: Eq. (5), integral regression after Sun et al. 2018. Eq. (5) has no temperature: β is 1 there.
+    """
+    if model is None:
+        from hemlets_lib.checkpoint import load_checkpoint
+        from hemlets_lib.data.samples import find_weights
+
+        model = load_checkpoint(find_weights("nano")).model
+    network, skeleton = model, model.config.skeleton
+    named = sample_names(known_in_space(samples, skeleton))
+    start = skeleton.index(joint)
+    titles = tuple(map(joint_title, skeleton.joint_names))
+    first = next(iter(named))
+    offered = tuple(titles[each] for each in sorted({start, skeleton.num_joints // 6, skeleton.root}))
+    levels = (0.01, 0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)))
+    controls = (
+        Choice("source", "scores", (*named, MADE_UP), first, offline=(first, MADE_UP)),
+        Choice("joint", "joint", titles, titles[start], offline=offered),
+        Slider(
+            "beta", "β, on the scores", (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.7, 8.0), 1.0,
+            offline=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0), playable=True,
+        ),
+        Slider("level", "surface at", levels, 0.05, "of the peak", offline=(0.02, 0.05, 0.2, 0.5)),
+        Slider(
+            "cut", "front slice", tuple(map(float, range(-12, 13))), 0.0, "cells behind",
+            offline=(-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0, 12.0),
+        ),
+    )  # fmt: skip
+
+    @functools.lru_cache(maxsize=16)
+    def volumes(name: str) -> Tensor:
+        return predict_volumes(network, named[name])
+
+    @functools.lru_cache(maxsize=64)
+    def scores(name: str, number: int) -> JointScores:
+        if name == MADE_UP:
+            nowhere, blank = (
+                torch.full((3,), torch.nan),
+                np.full((_PICTURE_PX, _PICTURE_PX, 3), 245, np.uint8),
+            )
+            return JointScores(
+                two_peaks(network.config.volume_size),
+                Grid.CELL_CENTRED,
+                nowhere,
+                lambda at: at * _MADE_UP_MM,
+                blank,
+            )
+        return _scores_of(named[name], volumes(name)[number], number, network)
+
+    @functools.lru_cache(maxsize=64)
+    def reading(name: str, number: int, beta: float) -> ReadOut:
+        return read_out(scores(name, number), beta)
+
+    def draw(state: State) -> Scene:
+        number = titles.index(state["joint"])
+        mine = scores(state["source"], number)
+        return _scene(mine, reading(state["source"], number, state["beta"]), state)
+
+    return Explorer(
+        "volume", "Volume viewer",
+        "Take the made-up scores and move β: the expectation wanders between two peaks, through places where "
+        "the joint certainly is not, and the arg-max stays. Then find a joint of the network that does so.",
+        controls, draw, row_heights=(400, 215),
+    )  # fmt: skip
+
+
+def _scores_of(sample: Sample, logits: Tensor, joint: int, model: HEMletsNet) -> JointScores:
+    """The volume's depth spans `depth_range_mm`, crop space `DEPTH_RANGE_MM`."""
+    camera, joints_mm, root = sample.camera, sample.joints_cam_mm, model.config.skeleton.root
+    assert camera is not None and joints_mm is not None  # as `known_in_space` chose
+    stretch = torch.tensor([1.0, 1.0, model.config.depth_range_mm / DEPTH_RANGE_MM])
+    root_mm = joints_mm[root]
+
+    def to_mm(places: Tensor) -> Tensor:
+        cam_mm = crop_to_cam(
+            (places * stretch).float(), camera, sample.affine, size=sample.size, root_depth_mm=root_mm[2]
+        )
+        return cam_mm - root_mm
+
+    ground = grey_pixels(resize_sample(sample, _PICTURE_PX).image)
+    return JointScores(logits, Grid(model.config.grid), sample.joints_crop[joint] / stretch, to_mm, ground)
+
+
+def _scene(scores: JointScores, found: ReadOut, state: State) -> Scene:
+    depth, _, column = found.peak
+    cut = min(max(depth + int(state["cut"]), 0), found.probs.shape[0] - 1)
+    shares = found.probs / found.probs.max()
+    front = shares[cut]
+    rows = (
+        (
+            _space_panel(scores, found, shares, cut, state["level"]),
+            _slice_panel(
+                "front slice, at one depth", scores, found, front, (0, 1), scores.ground,
+                f"highest here: {float(front.max()):.2g} of the peak",
+            ),
+            _slice_panel(
+                "side slice, through the arg-max", scores, found, shares[:, :, column].T,
+                (2, 1), np.full_like(scores.ground, 245), "← camera      away →",
+            ),
+        ),
+        tuple(_marginal_panel(axis, scores, found) for axis in range(3)),
+    )  # fmt: skip
+    return Scene(rows, _words(scores, found, cut), _alt(scores, found, state))
+
+
+def _edges(scores: JointScores) -> Float[np.ndarray, "3 2"]:
+    """The volume's outer edges along x, y, z: half a cell beyond the outer cells' centres."""
+    ends = [
+        [float(scores.grid.to_crop(torch.tensor(at), n)) for at in (-0.5, n - 0.5)]
+        for n in scores.logits.shape[::-1]
+    ]
+    return np.array(ends)
+
+
+def _space_panel(scores: JointScores, found: ReadOut, shares: Tensor, cut: int, level: float) -> Panel:
+    """Axes: right, away, up."""
+    (x_low, x_high), (y_low, y_high), (z_low, z_high) = _edges(scores)
+    places = found.places.numpy()[:, [0, 2, 1]] * (1, 1, -1)
+    at = float(scores.grid.to_crop(torch.tensor(float(cut)), scores.logits.shape[0]))
+    corners = [(x_low, y_low), (x_high, y_low), (x_high, y_high), (x_low, y_high), (x_low, y_low)]
+    frame = np.array([(x, at, -y) for x, y in corners])
+    marks: tuple[Mark, ...] = (
+        Isosurface(
+            shares, level, (float(x_low), float(z_low), float(-y_high)),
+            (float(x_high), float(z_high), float(-y_low)), BLUE,
+        ),
+        Lines(frame, BLUE, 3, "dash", "front slice"),
+        Lines(places[:2], CHARCOAL, 3, "dot"),
+        *(
+            Points(places[each : each + 1], _COLOURS[each], _SYMBOLS[each], 7, name=_NAMES[each])
+            for each in range(3)
+        ),
+    )  # fmt: skip
+    return Panel(
+        "in space: the surface at this level (drag to turn)", marks, (-0.55, 0.55), (-0.55, 0.55),
+        (-0.55, 0.55), ("x", "z (away)", "−y (up)"), 1.25,
+    )  # fmt: skip
+
+
+def _slice_panel(
+    title: str,
+    scores: JointScores,
+    found: ReadOut,
+    shares: Tensor,
+    axes: tuple[int, int],
+    ground: np.ndarray,
+    said: str,
+) -> Panel:
+    """A slice over a picture, with the places projected onto it; axes are those to the right and down."""
+    side = ground.shape[0]
+    edges = _edges(scores)[list(axes)]
+    places = (found.places.numpy()[:, list(axes)] - edges[:, 0]) / (edges[:, 1] - edges[:, 0]) * side - 0.5
+    marks: tuple[Mark, ...] = (
+        Picture(ground),
+        Map(shares, BLUE, side),
+        *(Points(places[each : each + 1], _COLOURS[each], _SYMBOLS[each], 11) for each in range(3)),
+        Points(np.array([[side / 2, 0.95 * side]]), CHARCOAL, texts=(said,), markers=False),
+    )
+    return image_panel(title, marks, side)
+
+
+def _marginal_panel(axis: int, scores: JointScores, found: ReadOut) -> Panel:
+    """Probability along an axis in cells, and where the places are on it."""
+    heights = found.marginals[axis].numpy()
+    cells = len(heights)
+    at = [float(scores.grid.to_cells(place[axis], cells)) for place in found.places]
+    marks = (
+        Bars(np.arange(cells, dtype=float), heights, SKY),
+        *(
+            mark
+            for each in range(3)
+            for mark in (
+                Lines(np.array([[at[each], 0.0], [at[each], 0.94 + 0.07 * each]]), _COLOURS[each], 2),
+                Points(np.array([[at[each], 0.94 + 0.07 * each]]), _COLOURS[each], _SYMBOLS[each], 9),
+            )
+        ),
+    )
+    letter = "xyz"[axis]
+    what = ("to the right", "down", "away")[axis]
+    return Panel(
+        f"probability along {letter}, {what}", marks, (-0.7, cells - 0.3), (0, 1.15),
+        labels=(f"{letter} (cells)", "probability" if axis == 0 else ""), square=False,
+    )  # fmt: skip
+
+
+def _triple(values: Tensor, form: str) -> str:
+    return f"({', '.join(format(float(value), form) for value in values)})".replace("-", "−")
+
+
+def _words(scores: JointScores, found: ReadOut, cut: int) -> tuple[tuple[str, str], ...]:
+    there = bool(scores.truth.isfinite().all())
+    places_mm = scores.to_mm(found.places).double()
+
+    def said(each: int) -> str:
+        words = f"{_triple(found.places[each], '+.3f')} = {_triple(places_mm[each], '+.0f')} mm"
+        off = float((places_mm[each] - places_mm[2]).norm())
+        return words + (f", {off:.0f} mm off" if there and each < 2 else "")
+
+    apart = float((places_mm[0] - places_mm[1]).norm())
+    at = float(scores.grid.to_crop(torch.tensor(float(cut)), scores.logits.shape[0]))
+    return (
+        (_NAMES[0], said(0)),
+        (_NAMES[1], said(1)),
+        (_NAMES[2], said(2) if there else "made up: there is none"),
+        ("between the two", f"{apart:.0f} mm"),
+        (
+            f"within {NEAR_CELLS} cells",
+            f"of the expectation {100 * found.near[0]:.1f} %, of the arg-max {100 * found.near[1]:.1f} %",
+        ),
+        ("entropy", f"{found.entropy_bits:.1f} bits, as of {2**found.entropy_bits:.0f} even cells"),
+        ("front slice", f"cell {cut}, z = {at:+.3f}".replace("-", "−")),
+    )
+
+
+def _alt(scores: JointScores, found: ReadOut, state: State) -> str:
+    places_mm = scores.to_mm(found.places).double()
+    apart = float((places_mm[0] - places_mm[1]).norm())
+    whose = state["joint"] if state["source"] != MADE_UP else "a made-up joint"
+    return (
+        f"The volume of {whose} in space, in a front and a side slice, and its probability along three axes: "
+        f"at β of {state['beta']:g} the expectation is {apart:.0f} mm from the arg-max, and within "
+        f"{NEAR_CELLS} cells of it lie {100 * found.near[0]:.0f} % of the probability."
+    )
