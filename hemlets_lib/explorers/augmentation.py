@@ -191,11 +191,14 @@ def _pose_panel(
 ) -> Panel:
     """A picture with its pose; the legend's entries are those of the first, `before`."""
     size, legend = ground.shape[0], title == "before"
-    lines, joints = state_lines(joints_px, states, skeleton), _sided_joints(joints_px, skeleton)
+    pose: tuple[Lines | Points, ...] = (
+        *state_lines(joints_px, states, skeleton),
+        *_sided_joints(joints_px, skeleton),
+    )
     note = np.array([[size / 2, 0.95 * size]]) if blank else np.full((1, 2), np.nan)
     marks: tuple[Mark, ...] = (
         Picture(ground),
-        *(mark if legend else replace(mark, name="") for mark in (*lines, *joints)),
+        *(mark if legend else replace(mark, name="") for mark in pose),
         Points(note, CHARCOAL, texts=("no picture from here",), markers=False),
     )
     return image_panel(title, marks, size)
