@@ -294,6 +294,8 @@ def _place(layout: dict[str, Any], panel: Panel, axis: str, domain: dict[str, An
         x |= {
             "tickvals": list(panel.ticks),
             "ticktext": [text.replace("\n", "<br>") for text in panel.ticks.values()],
+            "tickangle": 0,
+            "tickfont": {"size": 10},
         }
     if panel.square:
         y |= {"scaleanchor": f"x{axis}", "constrain": "domain"}

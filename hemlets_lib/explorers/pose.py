@@ -191,7 +191,8 @@ def _pose_marks(
     if legend:  # a mark for each bin gives each a line of the legend
         for number, each in enumerate(BINS):
             own = np.where((np.array(bins) == number)[:, None], predicted, np.nan)
-            marks.append(Points(own, each.colour, each.symbol, 9, hover=hover, name=each.name))
+            size = 13 if each is BINS[-1] else 9
+            marks.append(Points(own, each.colour, each.symbol, size, hover=hover, name=each.name))
     else:
         colours, symbols = ([getattr(BINS[each], name) for each in bins] for name in ("colour", "symbol"))
         marks.append(Points(predicted, colours, symbols, 6, hover=hover))

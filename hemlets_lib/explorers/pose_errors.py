@@ -53,11 +53,12 @@ def _cividis(share: float) -> str:
     return to_hex(mpl.colormaps["cividis"](share))
 
 
+# Plotly draws symbols of a space as letters, and `x` and `cross` are in few fonts.
 BINS = (
     Bin(30, "error < 30 mm", _cividis(0.97), "circle"),
     Bin(60, "30–60 mm", _cividis(0.68), "square"),
     Bin(120, "60–120 mm", _cividis(0.36), "diamond"),
-    Bin(float("inf"), "≥ 120 mm", _cividis(0.0), "x"),
+    Bin(float("inf"), "≥ 120 mm", _cividis(0.0), "square-open"),
 )
 
 
