@@ -51,7 +51,9 @@ def _same(shown: Any, said: Any) -> bool:
 
 def assert_shows(page: ExplorerPage, scene: Scene, where: str) -> None:
     """The page shows this scene: its numbers, and every mark's place, colour and words."""
-    assert page.readout() == [list(row) for row in scene.readout], where
+    rows = page.readout()
+    unlike = [(shown, said) for shown, said in zip(rows, scene.readout, strict=True) if shown != list(said)]
+    assert not unlike, f"{where}: the page says {unlike[0][0]}, the library {unlike[0][1]}"
     traces, pictures = json.loads(page.data())
     for (kind, at), (_, mark) in zip(targets(scene), scene.marks, strict=True):
         for name, said in changing(mark).items():
