@@ -224,7 +224,7 @@ def ambiguity_explorer(
     epsilons = tuple(round(0.05 * step, 2) for step in range(18))
     controls = (
         Choice("sample", "pose", tuple(named), first, offline=(first,)),
-        Slider("labelled", "labelled parts", parts, 0.0, playable=True),
+        Slider("labelled", "labelled parts", parts, parts[len(parts) // 2], playable=True),
         Choice("order", "order", ORDERS, ORDERS[0]),
         Choice("rule", "labels", RULES, RULES[0]),
         Slider("epsilon", "ε / ‖B‖", epsilons, EPSILON_RATIO, offline=(0.1, 0.25, 0.5, 0.75)),
@@ -258,7 +258,7 @@ def ambiguity_explorer(
 
     return Explorer(
         "ambiguity", "Ambiguity explorer",
-        "Turn the space until you look along 'away': all poses become one. Then label part after part: what "
+        "Turn the space until you look along 'away': all poses become one. Then label from none to all: what "
         "stays when all are labelled? Move ε. And why do five states leave as many poses as three?",
         controls, draw, row_heights=(430, 250),
     )  # fmt: skip
