@@ -156,7 +156,9 @@ def explorer_section(name: str, about: Mapping[str, Mapping[str, Any]], pages: P
         raise ValueError(f"no explorer {name!r} in explorers.yaml; it has {', '.join(about)}")
     entry = about[name]
     if not (pages / f"{name}.html").is_file():
-        return f"(explorer-{name})=\n## {entry['title']}\n\n{entry['about']}\n\nNot exported in this build.\n"
+        raise ValueError(
+            f"expected explorer {name!r} at {pages}/{name}.html: `hemlets explorers export` writes it"
+        )
     sections = ", ".join(f"{{nb}}`{section}`" for section in entry["sections"])
     address = f"explorers/{name}.html"
     frame = f'src="{address}" title="Explorer: {entry["title"]}" loading="lazy"'

@@ -26,7 +26,7 @@ def readout_html(readout: tuple[tuple[str, str], ...]) -> str:
         f'<div><span style="opacity:.75">{html.escape(name)}</span>&ensp;<b>{html.escape(value)}</b></div>'
         for name, value in readout
     )
-    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:.15em 1.5em"
+    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(470px,1fr));gap:.15em 1.5em"
     style = f"{columns};max-width:1000px;line-height:1.5;font-variant-numeric:tabular-nums"
     return f'<div class="hemlets-readout" style="{style}">{entries}</div>'
 
