@@ -14,7 +14,7 @@ from hemlets_lib.cli.options import PATH, TEXT, Profile, app, assignments
 
 __all__ = ["demo", "doctor", "notebooks"]
 
-_DEMO_NOTEBOOKS = ("00", "01", "02", "03", "04", "06", "07", "08", "09", "12")  # 05 trains for minutes
+_DEMO_NOTEBOOKS = ("00", "01", "02", "03", "04", "06", "07", "08", "09", "11", "12")  # 05 trains for minutes
 _OWN_DATA_NOTEBOOK = "10"
 
 NotebooksDir = Annotated[
