@@ -110,7 +110,7 @@ def test_at_beta_one_it_is_the_networks_answer(samples, network):
 
 
 def numbers_mm(said: str) -> list[float]:
-    return [float(number) for number in said.split("= (")[1].split(") mm")[0].replace("−", "-").split(", ")]
+    return [float(number) for number in said.split("), (")[1].split(") mm")[0].replace("−", "-").split(", ")]
 
 
 def test_millimetres_are_those_of_camera_space(samples, network):
@@ -119,7 +119,8 @@ def test_millimetres_are_those_of_camera_space(samples, network):
     expected = root_relative(samples[0].joints_cam_mm, 0)[2]
     assert numbers_mm(said["truth"]) == pytest.approx(expected.tolist(), abs=1)
     one, other = (torch.tensor(numbers_mm(said[name])) for name in ("soft-argmax (Eq. 5)", "arg-max"))
-    assert float(said["between the two"].split()[0]) == pytest.approx(float((one - other).norm()), abs=1.5)
+    apart = float(said["soft-argmax to arg-max"].split()[0])
+    assert apart == pytest.approx(float((one - other).norm()), abs=1.5)
 
 
 def test_a_volume_of_another_depth(samples, network, monkeypatch):
@@ -129,7 +130,7 @@ def test_a_volume_of_another_depth(samples, network, monkeypatch):
     expected = root_relative(samples[0].joints_cam_mm, 0)[2]
     assert numbers_mm(said) == pytest.approx(expected.tolist(), abs=1)
     depth = float(said.split(")")[0].split(", ")[2].replace("−", "-"))
-    assert depth == pytest.approx(float(samples[0].joints_crop[2, 2]) / 2, abs=1e-3)
+    assert depth == pytest.approx(float(samples[0].joints_crop[2, 2]) / 2, abs=6e-3)
 
 
 def test_the_scene_shows_the_slices(samples, network):

@@ -26,14 +26,14 @@ def readout_html(readout: tuple[tuple[str, str], ...]) -> str:
         f'<div><span style="opacity:.75">{html.escape(name)}</span>&ensp;<b>{html.escape(value)}</b></div>'
         for name, value in readout
     )
-    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(470px,1fr));gap:.15em 1.5em"
-    style = f"{columns};max-width:1000px;line-height:1.5;font-variant-numeric:tabular-nums"
+    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(440px,1fr));gap:.15em 1.5em"
+    style = f"{columns};max-width:940px;font-size:12px;line-height:1.6;font-variant-numeric:tabular-nums"
     return f'<div class="hemlets-readout" style="{style}">{entries}</div>'
 
 
 def _widget(control: Control, value: Any) -> Any:
     looks = {"description": control.label, "style": {"description_width": _LABEL_WIDTH}}
-    layout = widgets.Layout(width="480px")
+    layout = widgets.Layout(width="464px")
     match control:
         case Slider():
             options = [(control.text(each), each) for each in control.values]
@@ -76,7 +76,7 @@ class LiveExplorer:
                 widgets.HTML(f"<b>{html.escape(explorer.title)}</b><br>{html.escape(explorer.tip)}"),
                 widgets.Box(
                     [self._row(each) for each in explorer.controls],
-                    layout=widgets.Layout(flex_flow="row wrap", width="1000px"),
+                    layout=widgets.Layout(flex_flow="row wrap", width="940px"),
                 ),
                 self.readout,
                 self.figure,

@@ -32,11 +32,13 @@ from hemlets_lib.explorers.scene import (
 
 __all__ = ["changing", "figure_of", "targets"]
 
-WIDTH = 1000  # of a figure, pixels
+WIDTH = 940  # of a figure, pixels: fits a notebook's cell in a window of 1280
 _GAP = 0.02  # between panels, of the width
 _TITLE_PX, _LABELS_PX = 26, 34  # above and below a panel
 _LEGEND_PX = 24
-_SPACE = 1.5  # length of a space's longest axis in plotly's units: its labels just fit
+_WORDS_IN_SPACE = 16  # plotly draws them smaller there
+_SPACE = 1.45  # length of a space's longest axis in plotly's units: its labels just fit, if the panel is
+_SPACE_SHAPE = 1.35  # so many times as wide as high at least
 _QUANTUM = 3  # decimals of coordinates: a thousandth of a pixel or millimetre
 
 
@@ -147,7 +149,9 @@ def _trace(mark: Map | Lines | Points | Bars | Isosurface, axis: str) -> dict[st
             thick = 3 if mark.symbols == "square-open" else 1
             edge = {"marker": {"line": {"color": "white", "width": thick}}}
             kind = "scatter3d" if in_space else "scatter"
-            text = {"textposition": "middle right" if mark.markers else "middle center"}
+            text: dict[str, Any] = {"textposition": "middle right" if mark.markers else "middle center"}
+            if in_space:
+                text["textfont"] = {"size": _WORDS_IN_SPACE}
             return {**silent, **named, **hover, **edge, **text, "type": kind, "mode": mode}
 
 
@@ -238,7 +242,8 @@ def _layout(explorer: Explorer, scene: Scene) -> dict[str, Any]:
                 "x": [left + indent, min(right, 1)],
                 "y": [1 - (top + row_height - 4 - lift) / pixels, 1 - (top + _TITLE_PX) / pixels],
             }
-            _place(layout, panel, str(number + 1) if number else "", domain)
+            shape = (right - left) * WIDTH / (row_height - _TITLE_PX)
+            _place(layout, panel, str(number + 1) if number else "", domain, shape)
             layout["annotations"].append(
                 {
                     "text": panel.title,
@@ -257,14 +262,15 @@ def _layout(explorer: Explorer, scene: Scene) -> dict[str, Any]:
     return layout
 
 
-def _place(layout: dict[str, Any], panel: Panel, axis: str, domain: dict[str, Any]) -> None:
-    """One panel's axes."""
+def _place(layout: dict[str, Any], panel: Panel, axis: str, domain: dict[str, Any], shape: float) -> None:
+    """One panel's axes; `shape` is its width over its height."""
     if panel.z is not None:
         ends = {"x": panel.x, "y": panel.y, "z": panel.z}
         lengths = np.array([high - low for low, high in ends.values()])
+        size = _SPACE * min(1, shape / _SPACE_SHAPE)
         scene: dict[str, Any] = {
             "domain": domain, "dragmode": "orbit", "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", (_SPACE * lengths / lengths.max()).tolist(), strict=True)),
+            "aspectratio": dict(zip("xyz", (size * lengths / lengths.max()).tolist(), strict=True)),
             "camera": {
                 "eye": {"x": 0.9, "y": -1.9, "z": 0.55}, "center": {"x": 0, "y": 0, "z": -0.05},
                 "projection": {"type": "orthographic"},

@@ -205,12 +205,13 @@ def _scene(sample: Sample, part: int, state: State, skeleton: Skeleton) -> Scene
     child_map = rule.child_maps[mine + rule.max_state] - rule.max_state
     parent_map = rule.parent_maps[mine + rule.max_state] - rule.max_state
     depth = length * math.sin(math.radians(angle))
+    bound = math.degrees(math.asin(epsilon))
     relation = "≤" if abs(mine) == 0 else ">"
     readout = (
         ("z_p − z_c", f"{_signed(depth)} mm = ‖B‖ sin θ, ‖B‖ = {length:.0f} mm"),
         (
             "ε",
-            f"{epsilon:g} ‖B‖ = {epsilon * length:.0f} mm; left at {math.degrees(math.asin(epsilon)):.1f}°",
+            f"{epsilon:g} ‖B‖ = {epsilon * length:.0f} mm; state 0 ends at ±{bound:.1f}°",
         ),
         ("angle θ to the image plane", f"{_signed(angle, 1)}°"),
         (
@@ -263,12 +264,12 @@ def _side_panel(angle: float, bounds: Sequence[float], state: int) -> Panel:
         Points(tip[None], state_colour(state), state_symbol(state), 15, (f"  child: {state_label(state)}",)),
         Points(
             np.array([[-1.05, -0.13], [0.0, -0.13], [1.05, -0.13]]), CHARCOAL,
-            texts=("← camera", "state 0", "away →"), markers=False,
+            texts=("← camera", "band of state 0", "away →"), markers=False,
         ),
     )  # fmt: skip
     return Panel(
         "the part from the side: its tip against ±ε", marks, (-1.3, 1.6), (-0.25, 1.2),
-        labels=("(z_c − z_p) / ‖B‖", ""), weight=1.75,
+        labels=("(z_c − z_p) / ‖B‖", "along the image / ‖B‖"), weight=1.75,
     )  # fmt: skip
 
 

@@ -364,7 +364,7 @@ def _words(scores: JointScores, found: ReadOut, cut: int) -> tuple[tuple[str, st
     places_mm = scores.to_mm(found.places).double()
 
     def said(each: int) -> str:
-        words = f"{_triple(found.places[each], '+.3f')} = {_triple(places_mm[each], '+.0f')} mm"
+        words = f"{_triple(found.places[each], '+.2f')}, {_triple(places_mm[each], '+.0f')} mm"
         off = float((places_mm[each] - places_mm[2]).norm())
         return words + (f", {off:.0f} mm off" if there and each < 2 else "")
 
@@ -374,12 +374,12 @@ def _words(scores: JointScores, found: ReadOut, cut: int) -> tuple[tuple[str, st
         (_NAMES[0], said(0)),
         (_NAMES[1], said(1)),
         (_NAMES[2], said(2) if there else "made up: there is none"),
-        ("between the two", f"{apart:.0f} mm"),
+        ("soft-argmax to arg-max", f"{apart:.0f} mm"),
         (
             f"within {NEAR_CELLS} cells",
             f"of the expectation {100 * found.near[0]:.1f} %, of the arg-max {100 * found.near[1]:.1f} %",
         ),
-        ("entropy", f"{found.entropy_bits:.1f} bits, as of {2**found.entropy_bits:.0f} even cells"),
+        ("entropy", f"{found.entropy_bits:.1f} bits: as of {2**found.entropy_bits:.0f} equally likely cells"),
         ("front slice", f"cell {cut}, z = {at:+.3f}".replace("-", "−")),
     )
 
