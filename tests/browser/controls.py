@@ -119,15 +119,20 @@ class ExplorerPage:
         self.rest()
         return self.plot.evaluate(MOVES)[number - 1]["shown"] if wanted else None
 
-    def drag(self, label: str, by_px: float) -> None:
-        """Move a slider by mouse, and wait until its value has changed and the page is at rest."""
+    def drag(self, label: str, share: float) -> None:
+        """Move a slider by mouse, and wait until its value has changed and the page is at rest.
+
+        Args:
+            label: Of the slider.
+            share: Of its whole length, to the right where positive.
+        """
         handle = self.slider(label)
         handle.scroll_into_view_if_needed()
         x, y = self.thumb(label)
         before = self.said(label)
         self.page.mouse.move(x, y)
         self.page.mouse.down()
-        self.page.mouse.move(x + by_px, y, steps=5)
+        self.page.mouse.move(x + share * self.length(label), y, steps=5)
         self.page.mouse.up()
         until = time.monotonic() + LONGEST_MS / 1000
         while self.said(label) == before and time.monotonic() < until:
@@ -136,6 +141,10 @@ class ExplorerPage:
 
     def thumb(self, label: str) -> tuple[float, float]:
         """Where the mouse takes hold of a slider."""
+        raise NotImplementedError
+
+    def length(self, label: str) -> float:
+        """Of a slider, pixels."""
         raise NotImplementedError
 
     def choose(self, label: str, text: str) -> None:
@@ -183,6 +192,9 @@ class LivePage(ExplorerPage):
         box = self.slider(label).bounding_box()
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
+    def length(self, label: str) -> float:
+        return self.labelled(label).locator(".noUi-base").bounding_box()["width"]
+
 
 class OfflinePage(ExplorerPage):
     """Without: a form of the browser's own inputs."""
@@ -207,3 +219,6 @@ class OfflinePage(ExplorerPage):
         share = self.slider(label).evaluate("e => (e.value - e.min) / (e.max - e.min)")
         margin = 8  # half of the thumb
         return box["x"] + margin + share * (box["width"] - 2 * margin), box["y"] + box["height"] / 2
+
+    def length(self, label: str) -> float:
+        return self.slider(label).bounding_box()["width"]
