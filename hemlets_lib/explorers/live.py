@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from hemlets_lib.explorers.static import static_picture, static_text
 __all__ = ["LiveExplorer", "display_explorer", "readout_html"]
 
 _LABEL_WIDTH = "150px"
+_SPARE_LINES = 2  # of the numbers: where one needs two, what is below stays in its place
 _PLAY_MS = 150  # between the values of a slider that plays
 
 
@@ -26,8 +28,12 @@ def readout_html(readout: tuple[tuple[str, str], ...]) -> str:
         f'<div><span style="opacity:.75">{html.escape(name)}</span>&ensp;<b>{html.escape(value)}</b></div>'
         for name, value in readout
     )
-    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(440px,1fr));gap:.15em 1.5em"
-    style = f"{columns};max-width:940px;font-size:12px;line-height:1.6;font-variant-numeric:tabular-nums"
+    columns = (
+        "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:.15em 1.5em"
+    )
+    lines = math.ceil(len(readout) / 2) + _SPARE_LINES
+    place = f"min-height:{1.6 * lines:.1f}em;align-content:start;max-width:940px"
+    style = f"{columns};{place};font-size:12px;line-height:1.6;font-variant-numeric:tabular-nums"
     return f'<div class="hemlets-readout" style="{style}">{entries}</div>'
 
 
@@ -87,7 +93,13 @@ class LiveExplorer:
         widget = self.controls[control.name]
         if not (isinstance(control, Slider) and control.playable):
             return widget
-        play = widgets.Play(min=0, max=len(control.values) - 1, interval=_PLAY_MS, repeat=True)
+        play = widgets.Play(
+            value=control.values.index(widget.value),
+            min=0,
+            max=len(control.values) - 1,
+            interval=_PLAY_MS,
+            repeat=True,
+        )
         widgets.jslink((play, "value"), (widget, "index"))
         return widgets.HBox([play, widget])
 

@@ -150,11 +150,11 @@ def _input(control: Control) -> str:
 _STYLE = """main { padding-top: 1.2rem; }
 form { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: .35rem 1.5rem;
   margin: .8rem 0; }
-label { display: flex; align-items: center; gap: .7rem; min-height: 1.9rem; }
+label { display: flex; min-width: 0; align-items: center; gap: .7rem; min-height: 1.9rem; }
 label span { flex: 0 0 8.5rem; color: var(--soft); }
 input[type=range] { flex: 1; min-width: 8rem; accent-color: #0072b2; }
-select { flex: 1; font: inherit; padding: .15rem; }
-output { flex: 0 0 5.5rem; font-variant-numeric: tabular-nums; }
+select { flex: 1; min-width: 0; font: inherit; padding: .15rem; }
+output { flex: 0 0 5.5rem; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 #readout { min-height: 4.6em; margin: .6rem 0; }
 #figure { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
 img { max-width: 100%; }
