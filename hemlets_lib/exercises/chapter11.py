@@ -66,21 +66,27 @@ def _turned(bone_mm: Sequence[float], angle: float) -> tuple[float, float, float
     return math.cos(angle) * x + math.sin(angle) * z, y, math.cos(angle) * z - math.sin(angle) * x
 
 
+def _banded(nearer_mm: float, band_mm: float) -> int:
+    return int(nearer_mm > band_mm) - int(nearer_mm < -band_mm)
+
+
 def _state(bone_mm: Sequence[float], ratio: float = EPSILON_RATIO) -> int:
     """Eq. (1) of a bone from parent to child."""
-    band = ratio * math.hypot(*bone_mm)
-    return int(-bone_mm[2] > band) - int(-bone_mm[2] < -band)
+    return _banded(-bone_mm[2], ratio * math.hypot(*bone_mm))
 
 
 def _state_from(bone_mm: Sequence[float], azimuth_deg: float) -> int:
     return _state(_turned(bone_mm, math.radians(azimuth_deg)))
 
 
-def _in_the_picture(bone_mm: Sequence[float], azimuth_deg: float) -> int:
-    x, y, z = bone_mm
-    angle = math.radians(azimuth_deg)
-    turned = (math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y, z)
-    return _state(turned)
+def _by_the_length_seen(bone_mm: Sequence[float], azimuth_deg: float) -> int:
+    x, y, z = _turned(bone_mm, math.radians(azimuth_deg))
+    return _banded(-z, EPSILON_RATIO * math.hypot(x, y))
+
+
+def _by_the_length_seen_before(bone_mm: Sequence[float], azimuth_deg: float) -> int:
+    x, y, _ = bone_mm
+    return _banded(-_turned(bone_mm, math.radians(azimuth_deg))[2], EPSILON_RATIO * math.hypot(x, y))
 
 
 def _over_the_head(bone_mm: Sequence[float], azimuth_deg: float) -> int:
@@ -103,6 +109,9 @@ _STATE_FROM = Exercise(
         ([200.0, 100.0, -150.0], -60.0),
         ([-120.0, 60.0, 200.0], 25.0),
         ([50.0, 240.0, 40.0], 100.0),
+        ([221.0, 0.0, 117.0], 0.0),  # between half of the length seen and half of the length
+        ([0.0, 221.0, -117.0], 0.0),
+        ([300.0, 0.0, 0.0], 28.0),
     ),
     (
         Mistake(
@@ -117,9 +126,10 @@ _STATE_FROM = Exercise(
             "sine and cosine take radians; the angle comes in degrees",
             lambda bone_mm, azimuth_deg: _state(_turned(bone_mm, azimuth_deg)),
         ),
-        Mistake(
-            "you turn the picture (x and y): that changes no polarity at all. Going round turns x and z",
-            _in_the_picture,
+        Mistake(  # what an answer that turns x and y gives, too: z is all that counts
+            "you never use `azimuth_deg`: going round turns x and z. (Turning x and y turns the picture, and "
+            "no polarity with it.)",
+            lambda bone_mm, azimuth_deg: _state(bone_mm),
         ),
         Mistake(
             "the camera goes over the person's head: going round leaves y alone and turns x and z",
@@ -129,13 +139,48 @@ _STATE_FROM = Exercise(
             "you have no zero band: a part whose ends are at about the same depth is 0",
             lambda bone_mm, azimuth_deg: _state(_turned(bone_mm, math.radians(azimuth_deg)), 1e-9),
         ),
+        Mistake(
+            "you take ε from the length in the picture; it is half of the 3D length, which no camera changes",
+            _by_the_length_seen,
+        ),
+        Mistake(
+            "you take ε from x and y alone, before turning; the length is that in 3D, and z belongs to it",
+            _by_the_length_seen_before,
+        ),
+        Mistake(
+            "your zero band is too wide: ε is half of the part's length, not all of it",
+            lambda bone_mm, azimuth_deg: _state(_turned(bone_mm, math.radians(azimuth_deg)), 1 + 1e-9),
+        ),
     ),
 )
 
 
-def _azimuth_to_leave(tilt_deg: float, epsilon_ratio: float) -> float:
-    across = math.cos(math.radians(tilt_deg))
+def _azimuth_for(across: float, epsilon_ratio: float) -> float:
+    """The azimuth (degrees) that turns `across`, a share of the part's length, to a depth of ε."""
     return math.degrees(math.asin(epsilon_ratio / across)) if across > epsilon_ratio else math.inf
+
+
+def _azimuth_to_leave(tilt_deg: float, epsilon_ratio: float) -> float:
+    return _azimuth_for(math.cos(math.radians(tilt_deg)), epsilon_ratio)
+
+
+def _times_the_share(tilt_deg: float, epsilon_ratio: float) -> float:
+    return math.degrees(math.asin(epsilon_ratio * math.cos(math.radians(tilt_deg))))
+
+
+def _angle_over_the_share(tilt_deg: float, epsilon_ratio: float) -> float:
+    return math.degrees(math.asin(epsilon_ratio)) / math.cos(math.radians(tilt_deg))
+
+
+def _of_degrees_guarded_by_sine(tilt_deg: float, epsilon_ratio: float) -> float:
+    sine = epsilon_ratio / math.cos(tilt_deg)
+    return math.degrees(math.asin(sine)) if sine < 1 else math.inf
+
+
+def _without_a_guard(tilt_deg: float, epsilon_ratio: float) -> float:
+    """What NumPy and PyTorch, which do not raise, make of a sine above 1."""
+    right = _azimuth_to_leave(tilt_deg, epsilon_ratio)
+    return math.nan if math.isinf(right) else right
 
 
 def _where_it_leaves(rule: Callable[[float, float], float]) -> Callable[[float, float], float]:
@@ -151,11 +196,43 @@ def _where_it_leaves(rule: Callable[[float, float], float]) -> Callable[[float, 
 _AZIMUTH_TO_LEAVE = Exercise(
     "How far the camera must go round until a part leaves state 0.",
     _azimuth_to_leave,
-    ((0.0, 0.5), (30.0, 0.5), (45.0, 0.5), (45.0, 0.25), (10.0, 0.8), (90.0, 0.5), (70.0, 0.5), (55.0, 0.25)),
+    (
+        (0.0, 0.5),
+        (30.0, 0.5),
+        (45.0, 0.5),
+        (45.0, 0.25),
+        (10.0, 0.8),
+        (90.0, 0.25),
+        (70.0, 0.5),
+        (55.0, 0.25),
+    ),
     (
         Mistake(
-            "you forget the tilt: only what a part reaches to the side can come to lie in depth",
+            "you never use `tilt_deg`: only the part's share to the right, cos φ, can turn into depth",
+            lambda tilt_deg, epsilon_ratio: math.degrees(math.asin(epsilon_ratio)),
+        ),
+        Mistake(
+            "you forget the tilt where the part does leave: only what it reaches to the side can come to lie "
+            "in depth",
             _where_it_leaves(lambda tilt_deg, epsilon_ratio: math.degrees(math.asin(epsilon_ratio))),
+        ),
+        Mistake(
+            "sin φ is the part's share downwards, which going round leaves alone; its share to the right is "
+            "cos φ",
+            lambda tilt_deg, epsilon_ratio: _azimuth_for(math.sin(math.radians(tilt_deg)), epsilon_ratio),
+        ),
+        Mistake(
+            "the tilt comes in degrees, and sine and cosine take radians",
+            lambda tilt_deg, epsilon_ratio: _azimuth_for(math.cos(tilt_deg), epsilon_ratio),
+        ),
+        Mistake(
+            "no cosine from 0 to 90° is negative: yours takes the tilt in degrees, and needs radians",
+            _of_degrees_guarded_by_sine,
+        ),
+        Mistake(
+            "asin takes no number above 1: NaN is what NumPy and PyTorch give there. No angle will do, so "
+            "the answer is `math.inf`",
+            _without_a_guard,
         ),
         Mistake(
             "you say that every part leaves: one that reaches too little to the side stays at 0 even at 90°. "
@@ -164,11 +241,21 @@ _AZIMUTH_TO_LEAVE = Exercise(
         ),
         Mistake(
             "the steeper the part, the farther the camera has to go; yours has less far to go",
-            _where_it_leaves(
-                lambda tilt_deg, epsilon_ratio: math.degrees(
-                    math.asin(epsilon_ratio * math.cos(math.radians(tilt_deg)))
-                )
-            ),
+            _where_it_leaves(_times_the_share),
+        ),
+        Mistake(
+            "you multiply ε by cos φ: write down the depth of the turned part, set it to ε, and solve again. "
+            "Some parts never leave",
+            _times_the_share,
+        ),
+        Mistake(
+            "you divide the angle by cos φ; what has to be divided is its sine, before asin",
+            _where_it_leaves(_angle_over_the_share),
+        ),
+        Mistake(
+            "you divide asin(ε) by cos φ: solve for the sine first, and take asin last. Where that sine is "
+            "above 1, no angle will do",
+            _angle_over_the_share,
         ),
         Mistake(
             "your angle is in radians; the exercise asks for degrees",

@@ -65,6 +65,24 @@ def seen_without_a_band(bone_mm, azimuth_deg):
     return np.sign(nearer)
 
 
+def seen_with_a_band(band_mm):
+    """Answers that turn as they should and take their own half band: from the bone before and after."""
+
+    def answer(bone_mm, azimuth_deg):
+        a = np.deg2rad(azimuth_deg)
+        turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+        before = np.array(bone_mm)
+        after = turn @ before
+        return 0 if abs(after[2]) <= band_mm(before, after) else -int(np.sign(after[2]))
+
+    return answer
+
+
+def seen_from_where_it_was(bone_mm, azimuth_deg):
+    sine = bone_mm[2] / np.linalg.norm(bone_mm)
+    return 0 if abs(sine) <= 0.5 else -np.sign(sine)
+
+
 def leaves_by_search(tilt_deg, epsilon_ratio):
     azimuths = np.linspace(0, 90, 900_001)
     reach = np.sin(np.radians(azimuths)) * np.cos(np.radians(tilt_deg))
@@ -88,6 +106,30 @@ def leaves_by_torch(tilt_deg, epsilon_ratio):
 def leaves_at_last(tilt_deg, epsilon_ratio):
     sine = epsilon_ratio / max(np.cos(np.radians(tilt_deg)), 1e-9)
     return np.degrees(np.arcsin(np.clip(sine, 0, 1)))
+
+
+def leaves_with_numpy(tilt_deg, epsilon_ratio):
+    with np.errstate(invalid="ignore"):
+        return np.rad2deg(np.arcsin(epsilon_ratio / np.cos(np.deg2rad(tilt_deg))))
+
+
+def leaves_by_sine(tilt_deg, epsilon_ratio):
+    down = np.sin(np.deg2rad(tilt_deg))
+    return np.rad2deg(np.arcsin(epsilon_ratio / down)) if down > epsilon_ratio else np.inf
+
+
+def leaves_by_degrees(tilt_deg, epsilon_ratio):
+    across = np.cos(tilt_deg)
+    if across <= epsilon_ratio:
+        return np.inf
+    return np.rad2deg(np.arcsin(epsilon_ratio / across))
+
+
+def leaves_by_degrees_unless_above_one(tilt_deg, epsilon_ratio):
+    sine = epsilon_ratio / np.cos(tilt_deg)
+    if sine >= 1:
+        return np.inf
+    return np.rad2deg(np.arcsin(sine))
 
 
 def where_it_does(rule):
@@ -156,12 +198,27 @@ REJECTED = {
         (seen_from_the_left, "wrong way"),
         (lambda bone_mm, azimuth_deg: -1 * seen_by_torch(bone_mm, azimuth_deg), "flipped"),
         (seen_in_radians, "radians"),
-        (seen_in_a_turned_picture, "turn the picture"),
+        (seen_in_a_turned_picture, "never use `azimuth_deg`"),
+        (seen_from_where_it_was, "never use `azimuth_deg`"),
         (seen_from_above, "over the person's head"),
         (seen_without_a_band, "no zero band"),
+        (seen_with_a_band(lambda before, after: np.linalg.norm(after[:2]) / 2), "length in the picture"),
+        (seen_with_a_band(lambda before, after: np.linalg.norm(before[:2]) / 2), "before turning"),
+        (seen_with_a_band(lambda before, after: np.linalg.norm(before) + 1e-6), "too wide"),
     ),
     "11.3": (
+        (lambda tilt, ratio: np.rad2deg(np.arcsin(ratio)), "never use `tilt_deg`"),
         (where_it_does(lambda tilt, ratio: np.rad2deg(np.arcsin(ratio))), "forget the tilt"),
+        (leaves_by_sine, "share downwards"),
+        (leaves_by_degrees, "tilt comes in degrees"),
+        (leaves_by_degrees_unless_above_one, "is negative"),
+        (leaves_with_numpy, "no number above 1"),
+        (lambda tilt, ratio: np.rad2deg(np.arcsin(ratio * np.cos(np.deg2rad(tilt)))), "multiply ε"),
+        (
+            where_it_does(lambda tilt, ratio: np.rad2deg(np.arcsin(ratio)) / np.cos(np.deg2rad(tilt))),
+            "divide the angle",
+        ),
+        (lambda tilt, ratio: np.rad2deg(np.arcsin(ratio)) / np.cos(np.deg2rad(tilt)), "divide asin(ε)"),
         (leaves_at_last, "every part leaves"),
         (
             where_it_does(lambda tilt, ratio: np.degrees(np.arcsin(ratio * np.cos(np.radians(tilt))))),
