@@ -28,9 +28,7 @@ def readout_html(readout: tuple[tuple[str, str], ...]) -> str:
         f'<div><span style="opacity:.75">{html.escape(name)}</span>&ensp;<b>{html.escape(value)}</b></div>'
         for name, value in readout
     )
-    columns = (
-        "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:.15em 1.5em"
-    )
+    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:0 1.5em"
     lines = math.ceil(len(readout) / 2) + _SPARE_LINES
     place = f"min-height:{1.6 * lines:.1f}em;align-content:start;max-width:940px"
     style = f"{columns};{place};font-size:12px;line-height:1.6;font-variant-numeric:tabular-nums"

@@ -158,7 +158,8 @@ output { flex: 0 0 5.5rem; overflow-wrap: anywhere; font-variant-numeric: tabula
 #readout { min-height: 4.6em; margin: .6rem 0; }
 #figure { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
 img { max-width: 100%; }
-@media (max-width: 560px) { form { grid-template-columns: minmax(0, 1fr); } main { padding: 1rem .6rem; } }
+@media (max-width: 560px) { form { grid-template-columns: minmax(0, 1fr); } main { padding: 1rem .6rem; }
+  label { flex-wrap: wrap; gap: 0 .7rem; } label span { flex-basis: 100%; } }
 """
 
 _SCRIPT = """(async () => {
