@@ -113,6 +113,11 @@ def test_its_numbers_are_those_of_the_committed_results():
     prepared = measured("benchmarks/results/prepare.json")
     decoded_per_s = {round(row["mbit_per_s"]): row["video_frames_per_s_wall"] for row in prepared["prepare"]}
     loaded_per_s = [row["images_per_s"] for row in prepared["load"]]
+    checks = measured("experiments/results/exercises.json")["all"]
+    slowest: dict[tuple[str, str], float] = {}
+    for move in measured("benchmarks/results/explorers.json")["moves"].values():
+        key = move["explorer"], move["form"]
+        slowest[key] = max(slowest.get(key, 0), move["median_ms"])
     for claim in (
         f"{takes} takes, {everything['views']} views",
         f"{lifted:.1f} mm per joint; laid flat: {flat:.1f} mm",
@@ -130,6 +135,12 @@ def test_its_numbers_are_those_of_the_committed_results():
         f"{decoded_per_s[10]:.0f} (10 Mbit/s) to {decoded_per_s[5]:.0f} (5 Mbit/s) video frames/s",
         f"{min(loaded_per_s):.0f} to {max(loaded_per_s):.0f} images/s",
         f"one core: {render['whole sample, 128 px, 1 threads']:.0f} |",
+        f"{checks['exercises']} exercises; {checks['rejected']} of {checks['wrong_answers']} wrong answers",
+        f"{checks['accepted']} of {checks['right_answers']} right ones accepted",
+        *(
+            f"{name} {slowest[name, 'offline page']:.0f} and {slowest[name, 'JupyterLab']:.0f}"
+            for name in ("triplet", "pose", "augmentation")
+        ),
     ):
         assert claim in README, claim
 
