@@ -19,6 +19,7 @@ from hemlets_lib.explorers.common import (
     image_panel,
     joint_title,
     known_in_space,
+    part_ticks,
     part_title,
     sample_names,
     state_lines,
@@ -245,13 +246,9 @@ def _polarity_panel(states: Sequence[Int[Tensor, "K"]], skeleton: Skeleton) -> P
             tuple(map(state_symbol, after)), 12, hover=hover,
         ),
     )  # fmt: skip
-    ticks = {
-        float(k): f"{joint_title(parent)}\n→ {joint_title(child)}"
-        for k, (parent, child) in enumerate(skeleton.part_names)
-    }
     return Panel(
         "polarity of all parts: large and grey before, small and coloured after   (+ ▲   0 ●   − ▼)", marks,
-        (-0.6, count - 0.4), (-1.6, 1.6), square=False, ticks=ticks,
+        (-0.6, count - 0.4), (-1.6, 1.6), square=False, ticks=part_ticks(skeleton),
     )  # fmt: skip
 
 

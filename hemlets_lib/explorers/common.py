@@ -21,6 +21,7 @@ __all__ = [
     "joint_points",
     "joint_title",
     "known_in_space",
+    "part_ticks",
     "part_title",
     "pen_path",
     "sample_names",
@@ -97,6 +98,15 @@ def joint_title(joint: str) -> str:
 def part_title(skeleton: Skeleton, part: int) -> str:
     """A part as the reader sees it: `R hip → R knee`."""
     return " → ".join(map(joint_title, skeleton.part_names[part]))
+
+
+def part_ticks(skeleton: Skeleton) -> dict[float, str]:
+    """Names below a chart whose x axis counts the parts.
+
+    Returns:
+        Part's number → its two joints on two lines.
+    """
+    return {float(k): part_title(skeleton, k).replace(" →", "\n→") for k in range(skeleton.num_parts)}
 
 
 def grey_pixels(image: Numbers) -> UInt8[np.ndarray, "H W 3"]:

@@ -14,6 +14,7 @@ from hemlets_lib.explorers.common import (
     grey_pixels,
     image_panel,
     joint_title,
+    part_ticks,
     part_title,
     pen_path,
     skeleton_lines,
@@ -130,10 +131,6 @@ def pose_rows(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tup
     joint_ticks = {
         float(j): joint_title(name).replace(" ", "\n") for j, name in enumerate(skeleton.joint_names[:count])
     }
-    part_ticks = {
-        float(k): f"{joint_title(parent)}\n→ {joint_title(child)}"
-        for k, (parent, child) in enumerate(skeleton.part_names)
-    }
     size = errors.sample.size
     picture = (
         Picture(grey_pixels(errors.sample.image)),
@@ -150,7 +147,7 @@ def pose_rows(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tup
             _bars_panel(
                 "error of each part by itself: of the way from parent to child (mm)",
                 laid.part_mm,
-                part_ticks,
+                part_ticks(skeleton),
                 part,
                 view.top_mm,
             ),

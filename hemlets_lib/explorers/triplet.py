@@ -15,8 +15,8 @@ from hemlets_lib.data.sample import Sample, resize_sample
 from hemlets_lib.explorers.common import (
     grey_pixels,
     image_panel,
-    joint_title,
     known_in_space,
+    part_ticks,
     part_title,
     sample_names,
     state_lines,
@@ -303,11 +303,7 @@ def _all_parts(states: Tensor, part: int, skeleton: Skeleton) -> Panel:
             hover=tuple(f"{part_title(skeleton, k)}: {state_label(s)}" for k, s in enumerate(numbers)),
         ),
     )  # fmt: skip
-    ticks = {
-        float(k): f"{joint_title(parent)}\n→ {joint_title(child)}"
-        for k, (parent, child) in enumerate(skeleton.part_names)
-    }
     return Panel(
         "all parts: child nearer (+) ▲   about the same ●   farther (−) ▼", marks,
-        (-0.6, len(numbers) - 0.4), (-2.6, 2.6), square=False, ticks=ticks,
+        (-0.6, len(numbers) - 0.4), (-2.6, 2.6), square=False, ticks=part_ticks(skeleton),
     )  # fmt: skip
