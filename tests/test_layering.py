@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "heap", "ledger", "pages", "paper", "results", "skeleton", "viewer_scripts"),
+    ("console", "heap", "ledger", "pages", "paper", "results", "skeleton", "timing", "viewer_scripts"),
     ("geometry", "heatmaps"),
     ("triplets", "lifting", "ambiguity"),
     (
