@@ -79,15 +79,37 @@ def times_ms(
 
 
 def medians_ms(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """Name → median, of what `times_ms` gives."""
+    """The median of each way's rounds.
+
+    Args:
+        times: What `times_ms` gives.
+
+    Returns:
+        Name → milliseconds.
+    """
     return {name: statistics.median(each) for name, each in times.items()}
 
 
 def best_of(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """Name → shortest, of what `times_ms` gives: the time without what else the machine was doing."""
+    """The shortest of each way's rounds: its time without what else the machine was doing.
+
+    Args:
+        times: What `times_ms` gives.
+
+    Returns:
+        Name → milliseconds.
+    """
     return {name: min(each) for name, each in times.items()}
 
 
 def ratio_of(times: Mapping[str, list[float]], slow: str, fast: str) -> float:
-    """How many times as long `slow` takes as `fast`: the median over rounds of each round's ratio."""
+    """How many times as long one way takes as another.
+
+    Args:
+        times: What `times_ms` gives.
+        slow, fast: Names of the two.
+
+    Returns:
+        The median over rounds of each round's ratio.
+    """
     return statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))
