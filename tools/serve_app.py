@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "11_explorers.ipynb"
 EXTENSIONS = (
-    "anywidget",  # plotly's FigureWidget
+    "anywidget",  # the figures of explorers
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager8",
 )

@@ -1,38 +1,22 @@
-"""An explorer with a kernel: ipywidgets above one plotly widget, of which only what changed is sent."""
+"""An explorer with a kernel: ipywidgets, and below them the scene that their values make."""
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
-import plotly.graph_objects as go
 from IPython.display import display
 
-from hemlets_lib.explorers.plotly_form import changing, figure_of, targets
 from hemlets_lib.explorers.scene import Choice, Control, Explorer, Scene, Slider, Toggle
+from hemlets_lib.explorers.scene_widget import SceneWidget
 from hemlets_lib.explorers.static import static_picture, static_text
 
-__all__ = ["LiveExplorer", "display_explorer", "readout_html"]
+__all__ = ["LiveExplorer", "display_explorer"]
 
 _LABEL_WIDTH = "150px"
-_SPARE_LINES = 2  # of the numbers: where one needs two, what is below stays in its place
 _PLAY_MS = 150  # between the values of a slider that plays
-
-
-def readout_html(readout: tuple[tuple[str, str], ...]) -> str:
-    """The numbers in words in columns; their colours are those of the page around."""
-    entries = "".join(
-        f'<div><span style="opacity:.75">{html.escape(name)}</span>&ensp;<b>{html.escape(value)}</b></div>'
-        for name, value in readout
-    )
-    columns = "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:0 1.5em"
-    lines = math.ceil(len(readout) / 2) + _SPARE_LINES
-    place = f"min-height:{1.6 * lines:.1f}em;align-content:start;max-width:940px"
-    style = f"{columns};{place};font-size:12px;line-height:1.6;font-variant-numeric:tabular-nums"
-    return f'<div class="hemlets-readout" style="{style}">{entries}</div>'
 
 
 def _widget(control: Control, value: Any) -> Any:
@@ -57,24 +41,16 @@ class LiveExplorer:
 
     Attributes:
         controls: Control's name → its ipywidget.
-        figure: The plotly `FigureWidget`.
-        readout: The `HTML` widget with the numbers.
+        view: The numbers and the figure.
         box: All of them, to display.
     """
 
     def __init__(self, explorer: Explorer, state: Mapping[str, Any]) -> None:
         self.explorer, scene = explorer, explorer.scene(**state)
         self.controls = {each.name: _widget(each, state[each.name]) for each in explorer.controls}
-        self.figure = go.FigureWidget(figure_of(explorer, scene))
-        self.figure._config = {"displayModeBar": False}
-        self.readout = widgets.HTML(readout_html(scene.readout))
-        drawn = {"data": self.figure.data, "images": self.figure.layout.images}
-        self._drawn = [drawn[kind][place] for kind, place in targets(scene)]
-        self._shown = [changing(mark) for _, mark in scene.marks]
+        self.view = SceneWidget(explorer, scene, self._clicked)
         for control in self.controls.values():
             control.observe(self._moved, names="value")
-        if explorer.clicks is not None:
-            self._drawn[explorer.clicks.mark].on_click(self._clicked)
         self.box = widgets.VBox(
             [
                 widgets.HTML(f"<b>{html.escape(explorer.title)}</b><br>{html.escape(explorer.tip)}"),
@@ -82,8 +58,7 @@ class LiveExplorer:
                     [self._row(each) for each in explorer.controls],
                     layout=widgets.Layout(flex_flow="row wrap", width="940px"),
                 ),
-                self.readout,
-                self.figure,
+                self.view,
             ]
         )
 
@@ -107,23 +82,15 @@ class LiveExplorer:
         return {name: widget.value for name, widget in self.controls.items()}
 
     def _moved(self, _: Any) -> None:
-        scene = self.explorer.scene(**self.state)
-        with self.figure.batch_update():
-            for number, (_, mark) in enumerate(scene.marks):
-                now, before = changing(mark), self._shown[number]
-                new = {key: value for key, value in now.items() if value != before[key]}
-                if new:
-                    self._drawn[number].update({key.replace(".", "_"): each for key, each in new.items()})
-                    self._shown[number] = now
-        self.readout.value = readout_html(scene.readout)
+        self.view.show(self.explorer.scene(**self.state))
 
-    def _clicked(self, _: Any, points: Any, __: Any) -> None:
+    def _clicked(self, mark: int, point: int) -> None:
         clicks = self.explorer.clicks
-        if clicks is None or not points.point_inds:
+        if clicks is None or mark != clicks.mark:
             return
         control = next(each for each in self.explorer.controls if each.name == clicks.control)
-        if points.point_inds[0] < len(control.values):
-            self.controls[control.name].value = control.values[points.point_inds[0]]
+        if point < len(control.values):
+            self.controls[control.name].value = control.values[point]
 
 
 def display_explorer(explorer: Explorer, scene: Scene, state: Mapping[str, Any]) -> None:

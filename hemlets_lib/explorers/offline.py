@@ -15,7 +15,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hemlets_lib.explorers.live import readout_html
+from hemlets_lib.explorers.drawing import DRAW, readout_html
 from hemlets_lib.explorers.plotly_form import changing, figure_of, targets
 from hemlets_lib.explorers.scene import Choice, Control, Explorer, Slider, Toggle
 from hemlets_lib.explorers.static import static_picture
@@ -105,7 +105,7 @@ def offline_page(explorer: Explorer) -> str:
         f'<div id="figure" role="img" aria-label="{alt}"></div>\n'
         f'<noscript><img alt="{alt}" src="data:image/png;base64,{picture}"></noscript>\n'
         f'<script type="text/plain" id="states">{packed}</script>\n'
-        f"<script>{plotly_script()}</script>\n<script>{_SCRIPT}</script>"
+        f"<script>{plotly_script()}</script>\n<script>{DRAW}{_SCRIPT}</script>"
     )
     page = html_page(explorer.title, body, style=_STYLE)
     size = len(page.encode("utf-8"))
@@ -179,15 +179,7 @@ function place() {  // of the state that the controls say
 let shown = book.states[place()];
 function show() {
   const state = book.states[place()], marks = state.length - 2;
-  const traces = [], changes = [], images = {};
-  book.targets.forEach(([kind, at], n) => {
-    if (state[n] === shown[n]) return;
-    const values = book.pool[state[n]];
-    if (kind === "images") images[`images[${at}].source`] = values.source;
-    else { traces.push(at); changes.push(values); }
-  });
-  const update = {};  // plotly's form: for each name a value for each trace, undefined where it has none
-  for (const name of new Set(changes.flatMap(Object.keys))) update[name] = changes.map(each => each[name]);
+  const changed = book.targets.map((_, n) => n).filter(n => state[n] !== shown[n]);
   shown = state;
   readout.innerHTML = book.pool[state[marks]];
   figure.setAttribute("aria-label", book.pool[state[marks + 1]]);
@@ -195,8 +187,7 @@ function show() {
     const said = input.parentElement.querySelector("output");
     if (said) said.textContent = book.controls[n].texts[read(input)];
   });
-  if (traces.length) return Plotly.update(figure, update, images, traces);
-  if (Object.keys(images).length) return Plotly.relayout(figure, images);
+  return drawMarks(Plotly, figure, book.targets, changed.map(n => [n, book.pool[state[n]]]));
 }
 form.addEventListener("input", show);
 form.addEventListener("submit", event => event.preventDefault());
