@@ -164,3 +164,25 @@ def test_from_elsewhere_there_is_no_picture(explorer):
     noted = marks(explorer.scene(azimuth=10.0), "after", Points)[-1]
     assert np.isfinite(noted.points).all() and noted.texts == ("no picture from here",)
     assert np.isnan(marks(explorer.scene(), "after", Points)[-1].points).all()
+
+
+def test_the_note_lies_below_the_picture(explorer):
+    shown = panel(explorer.scene(azimuth=10.0), "after")
+    ((_, height),) = marks(explorer.scene(azimuth=10.0), "after", Points)[-1].points
+    assert PIXELS < height < shown.y[0]
+
+
+def test_a_length_above_the_axis_is_marked_and_told(samples):
+    """From the side, a part that pointed at the camera is many times as long in the picture."""
+    for explorer in (augmentation_explorer([sample]) for sample in samples):
+        scene = explorer.scene(azimuth=90.0, distance=0.6)
+        shown = panel(scene, "length")
+        crosses, _, arrows, words = (mark for mark in shown.marks if isinstance(mark, Points))
+        high = crosses.points[:, 1] > shown.y[1]
+        np.testing.assert_array_equal(np.isfinite(arrows.points[:, 1]), high)
+        assert (arrows.points[high, 1] < shown.y[1]).all()
+        told = [text for text in words.texts if text]
+        assert told == [f"{ratio:.1f}" for ratio in crosses.points[high, 1]]
+        if high.any():
+            return
+    pytest.fail("the samples must have a part that gets more than three times as long")

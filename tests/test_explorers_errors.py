@@ -112,6 +112,14 @@ def test_what_is_opened():
     assert beyond["MPJPE"] == f"{errors()[order[-1]]:.0f} mm"
 
 
+def test_a_page_that_a_filter_took_away_is_said_to_be_missing():
+    at_least = 100.0
+    kept = int((errors() >= at_least).sum())
+    assert 0 < kept <= ON_A_PAGE
+    said = words(page=2.0, at_least=at_least)["matching"]
+    assert said == f"{kept} of {COUNT}; page 1 of 1, as there is no page 2"
+
+
 def test_a_filter_of_a_part_points_it_out():
     assert words(polarity=f"{TITLE}: predicted wrong")["marked"].startswith(TITLE)
 
@@ -120,7 +128,8 @@ def test_where_nothing_matches():
     explorer = error_explorer(samples(), predictions=true_mm())
     scene = explorer.scene(at_least=140.0)
     said = dict(scene.readout)
-    assert said["matching"] == f"0 of {COUNT}; page 1 of 1" and "none matches" in said["mean MPJPE"]
+    assert said["matching"] == f"0 of {COUNT}; no page" and said["mean MPJPE"] == "of none; 0 mm of all"
+    assert said["opened"].startswith("none matches; still showing ") and said["opened"] in scene.alt
     assert all((pixels == 255).all() for pixels in thumbnails(scene))
 
 

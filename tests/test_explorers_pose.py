@@ -12,6 +12,7 @@ import torch
 from hemlets_lib.data.samples import load_samples
 from hemlets_lib.explorers.pose import MARKS, PoseView, pose_explorer, pose_words
 from hemlets_lib.explorers.pose_errors import BINS, FITS, bin_of, compare_poses
+from hemlets_lib.explorers.scene import Lines
 from hemlets_lib.metrics import mpjpe, pa_mpjpe
 from hemlets_lib.skeleton import HEMLETS18
 
@@ -115,7 +116,9 @@ def test_what_is_marked():
     assert marked("worst part")[1] in (9, 10)
     words = dict(pose_words(found[0], view, fit=FITS[0], mark="worst joint"))
     assert words["marked"] == "R elbow: 85 mm" and words["MPJPE"] == "5 mm"
-    assert words["of it, on average"] == "5 mm in depth, 0 mm across"
+    assert words["mean error by direction"] == "5 mm in depth, 0 mm across; root upon root"
+    similar = dict(pose_words(found[0], view, fit=FITS[1], mark="worst joint"))
+    assert similar["mean error by direction"].endswith("; best similarity")
 
 
 def test_a_part_with_the_wrong_polarity_says_so():
@@ -156,6 +159,27 @@ def test_a_bar_too_high_for_its_axis_is_cut_and_its_number_stays():
     panel = explorer.scene().panels[2]
     bars, words = panel.marks[0], panel.marks[2]
     assert bars.heights.max() < panel.y[1] < 900 and "900" in words.texts
+    across = panel.marks[3].points  # a white line through that bar alone, inside it
+    nose = HEMLETS18.index("nose")
+    drawn = across[np.isfinite(across).all(1)]
+    assert len(drawn) == 2 and (np.abs(drawn[:, 0] - nose) < 0.5).all()
+    assert (drawn[:, 1] < bars.heights[nose]).all() and panel.title.endswith("higher than 250)")
+
+
+def test_a_bar_that_fits_has_no_break():
+    explorer = pose_explorer(samples(), predictions=moved("nose", (0.0, 0.0, 90.0)))
+    panel = explorer.scene().panels[2]
+    assert np.isnan(panel.marks[3].points).all() and panel.title == "error of each joint (mm)"
+
+
+def test_lines_of_the_legend_can_be_told_apart(noisy_mm):
+    """A line's look is its colour and its dash; over all panels no two names share one."""
+    looks = {
+        mark.name: (mark.colour, mark.dash)
+        for _, mark in pose_explorer(samples(), predictions=noisy_mm).scene().marks
+        if isinstance(mark, Lines) and mark.name
+    }
+    assert len(looks) == 4 and len(set(looks.values())) == len(looks)
 
 
 def test_samples_without_depth_are_left_out_together_with_their_predictions(noisy_mm):

@@ -11,13 +11,15 @@ import torch
 
 from hemlets_lib.data.samples import load_samples
 from hemlets_lib.explorers.scene import Bars, Isosurface, Map, Points
-from hemlets_lib.explorers.volume import (
-    MADE_UP,
+from hemlets_lib.explorers.volume import MADE_UP, volume_explorer
+from hemlets_lib.explorers.volume_scores import (
+    REACH_CELLS,
     JointScores,
+    around,
+    middle_cell,
     predict_volumes,
     read_out,
     two_peaks,
-    volume_explorer,
 )
 from hemlets_lib.geometry import DEPTH_RANGE_MM, Grid, root_relative
 from hemlets_lib.model import HEMletsNet
@@ -29,6 +31,11 @@ SIZE = (5, 6, 7)  # D, H, W
 def scores_of(logits: torch.Tensor, grid: Grid = Grid.CELL_CENTRED) -> JointScores:
     blank = np.zeros((8, 8, 3), np.uint8)
     return JointScores(logits, grid, torch.zeros(3), lambda places: 1000 * places, blank)
+
+
+def made_up(size: tuple[int, int, int]) -> torch.Tensor:
+    """What the explorer calls so."""
+    return two_peaks(size, sigma=0.8, apart=1 / 3)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +105,40 @@ def test_two_peaks_by_hand():
         two_peaks((4, 4, 4), share=1.0)
 
 
+def test_peaks_can_be_nearer_to_each_other():
+    found = read_out(scores_of(two_peaks((24, 6, 6), sigma=0.8, apart=1 / 3)), 1.0)
+    along = found.marginals[2]
+    assert along.topk(2).indices.tolist() == [8, 16]
+
+
+def test_the_space_shown_is_cut_out_around_the_expectation():
+    """A volume that counts its cells; beyond its edge there is nothing."""
+    depth, height, width = 9, 8, 20
+    volume = torch.arange(depth * height * width, dtype=torch.float64).view(depth, height, width) + 1
+    side = 2 * REACH_CELLS + 1
+    cut = around(volume, (12, 3, 0))
+    assert cut.shape == (side,) * 3 and float(cut[REACH_CELLS, REACH_CELLS, REACH_CELLS]) == volume[0, 3, 12]
+    assert float(cut[REACH_CELLS + 2, REACH_CELLS + 1, REACH_CELLS - 4]) == volume[2, 4, 8]
+    assert (cut[:REACH_CELLS] == 0).all()  # in front of the first
+    logits = torch.full((5, 6, 7), -50.0)
+    logits[1, 5, 3] = 0
+    scores = scores_of(logits)
+    assert middle_cell(scores, read_out(scores, 1.0)) == (3, 5, 1)
+
+
+def test_a_place_outside_the_space_shown_is_told(samples, network):
+    """The truth of the made-up network's joint is seldom near what it says."""
+    explorer, outside = volume_explorer(samples, network), set()
+    for title in explorer.controls[1].values:
+        scene = explorer.scene(joint=title)
+        diamond = next(m for _, m in scene.marks if isinstance(m, Points) and m.symbols == "diamond")
+        said = dict(scene.readout)["space shown"]
+        assert np.isnan(diamond.points).all() == ("truth" in said)
+        outside.add("truth" in said)
+    assert outside == {True, False}
+    assert "outside: " not in dict(explorer.scene(source=MADE_UP).readout)["space shown"]
+
+
 def test_at_beta_one_it_is_the_networks_answer(samples, network):
     from hemlets_lib.data.sample import collate, resize_sample
 
@@ -136,7 +177,7 @@ def test_a_volume_of_another_depth(samples, network, monkeypatch):
 def test_the_scene_shows_the_slices(samples, network):
     explorer = volume_explorer(samples, network)
     size = network.config.volume_size
-    found = read_out(scores_of(two_peaks(size)), 1.0)
+    found = read_out(scores_of(made_up(size)), 1.0)
     shares = found.probs / found.probs.max()
     for cut in (0.0, 3.0, 12.0):
         scene = explorer.scene(source=MADE_UP, cut=cut)
@@ -144,8 +185,12 @@ def test_the_scene_shows_the_slices(samples, network):
         np.testing.assert_array_equal(front.values, shares[found.peak[0] + int(cut)])
         np.testing.assert_array_equal(side.values, shares[:, :, found.peak[2]].T)
     surface = next(mark for _, mark in scene.marks if isinstance(mark, Isosurface))
-    np.testing.assert_array_equal(surface.values, shares)
-    assert (surface.low, surface.high) == ((-0.5,) * 3, (0.5,) * 3)
+    middle = middle_cell(scores_of(made_up(size)), found)
+    np.testing.assert_array_equal(surface.values, around(shares, middle))
+    assert (surface.low, surface.high) == ((-REACH_CELLS - 0.5,) * 3, (REACH_CELLS + 0.5,) * 3)
+    assert float(surface.values[1:-1, 1:-1, 1:-1].max()) == 1  # whole, and both peaks are inside
+    for face in (surface.values[0], surface.values[-1], surface.values[:, 0], surface.values[:, :, -1]):
+        assert float(face.max()) < 0.05
     bars = [mark for _, mark in scene.marks if isinstance(mark, Bars)]
     for mark, marginal in zip(bars, found.marginals, strict=True):
         np.testing.assert_array_equal(mark.heights, marginal)
@@ -153,12 +198,16 @@ def test_the_scene_shows_the_slices(samples, network):
 
 def test_the_arg_max_is_on_the_peak_in_every_view(samples, network):
     scene = volume_explorer(samples, network).scene(source=MADE_UP)
-    depth, row, column = (int(at) for at in read_out(scores_of(two_peaks((24, 24, 24))), 1.0).peak)
+    scores = scores_of(made_up((24, 24, 24)))
+    found = read_out(scores, 1.0)
+    depth, row, column = (int(at) for at in found.peak)
+    x_middle, y_middle, z_middle = middle_cell(scores, found)
     squares = [
         mark.points[0] for _, mark in scene.marks if isinstance(mark, Points) and mark.symbols == "square"
     ]
     space, front, side, x, y, z = squares
-    assert [round(float(value) * 24 - 0.5 + 12) for value in space] == [column, depth, 23 - row]
+    expected = (column - x_middle, depth - z_middle, y_middle - row)
+    assert tuple(float(value) for value in space) == pytest.approx(expected, abs=1e-5)
     for point, cells in ((front, (column, row)), (side, (depth, row))):
         assert tuple(np.floor((point + 0.5) / 256 * 24)) == cells
     assert [float(point[0]) for point in (x, y, z)] == pytest.approx([column, row, depth], abs=1e-5)

@@ -50,10 +50,13 @@ from hemlets_lib.viz import CHARCOAL, GREEN, ORANGE, PURPLE, state_colour, state
 __all__ = ["augmentation_explorer"]
 
 _CELLS = 64  # a heatmap's side, as the paper's
+_SHADES = 32  # of the heatmap: as many as are seen, and a page holds it in half of the bytes
 _PICTURE_PX = 256
 _BEFORE = "#b0b0b0"  # of what was
 _REACH_MM = DEPTH_RANGE_MM / 2  # of the depth axis: the volume's own
 _MOVED_PX, _MOVED_MM = 0.05, 0.5  # less is rounding
+_NOTE_PX = 20  # below each picture, for a note
+_HIGHEST_RATIO, _CUT_AT = 3.0, 2.8  # of the length axis, and where marks of what lies above it stand
 
 
 def augmentation_explorer(
@@ -80,7 +83,7 @@ def augmentation_explorer(
                offline=(0.75, 1.0, 1.25)),
         Toggle("flip", "mirror it", False),
         Slider("azimuth", "camera round", turns, 0.0, "°",
-               offline=(-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0, 180.0)),
+               offline=(-90.0, -30.0, 0.0, 30.0, 90.0, 180.0)),
         Slider("elevation", "camera up", tuple(map(float, range(-30, 61, 10))), 0.0, "°",
                offline=(0.0, 30.0)),
         Slider("distance", "its distance ×", (0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0), 1.0,
@@ -196,13 +199,19 @@ def _pose_panel(
         *state_lines(joints_px, states, skeleton),
         *_sided_joints(joints_px, skeleton),
     )
-    note = np.array([[size / 2, 0.95 * size]]) if blank else np.full((1, 2), np.nan)
+    note = np.array([[size / 2, size + _NOTE_PX / 2]]) if blank else np.full((1, 2), np.nan)
     marks: tuple[Mark, ...] = (
         Picture(ground),
         *(mark if legend else replace(mark, name="") for mark in pose),
         Points(note, CHARCOAL, texts=("no picture from here",), markers=False),
     )
-    return image_panel(title, marks, size)
+    return _noted(image_panel(title, marks, size))
+
+
+def _noted(panel: Panel) -> Panel:
+    """A picture's panel with room below, for a note that lies on nothing."""
+    bottom, top = panel.y
+    return replace(panel, y=(bottom + _NOTE_PX, top))
 
 
 def _sided_joints(joints_px: np.ndarray, skeleton: Skeleton) -> tuple[Points, ...]:
@@ -220,8 +229,9 @@ def _sided_joints(joints_px: np.ndarray, skeleton: Skeleton) -> tuple[Points, ..
 
 def _heatmap_panel(ground: np.ndarray, after: Batch) -> Panel:
     maps = render_heatmaps(after.joints_crop, size=_CELLS)[0] * after.in_crop[0, :, None, None]
-    marks = (Picture(ground), Map(maps.amax(0), ORANGE, ground.shape[0]))
-    return image_panel("2D heatmaps after, all joints", marks, ground.shape[0])
+    highest = (maps.amax(0) * _SHADES).round() / _SHADES
+    marks = (Picture(ground), Map(highest, ORANGE, ground.shape[0]))
+    return _noted(image_panel("2D heatmaps after, all joints", marks, ground.shape[0]))
 
 
 def _polarity_panel(states: Sequence[Int[Tensor, "K"]], skeleton: Skeleton) -> Panel:
@@ -280,15 +290,19 @@ def _length_panel(changes: LabelChanges, before: Batch, after: Batch, skeleton: 
         / part_lengths(before.joints_cam_mm[0], skeleton)[order]
     )
     places = np.arange(skeleton.num_parts, dtype=float)
+    in_picture = changes.length_ratios.double().numpy()
     hover = tuple(part_title(skeleton, k) for k in range(skeleton.num_parts))
+    beyond = np.where(in_picture > _HIGHEST_RATIO, _CUT_AT, np.nan)  # they lie above the axis
     marks = (
         Lines(np.array([[-1.0, 1.0], [skeleton.num_parts, 1.0]]), "#bbbbbb", 1),
-        Points(np.stack([places, changes.length_ratios.double().numpy()], 1), ORANGE, "x", 13, hover=hover,
-               name="length in the picture"),
+        Points(np.stack([places, in_picture], 1), ORANGE, "x", 13, hover=hover, name="length in the picture"),
         Points(np.stack([places, in_space.double().numpy()], 1), CHARCOAL, "circle", 7, hover=hover,
                name="length in space"),
+        Points(np.stack([places, beyond], 1), ORANGE, "triangle-up", 11, hover=hover),
+        Points(np.stack([places, beyond - 0.28], 1), CHARCOAL, markers=False,
+               texts=tuple(f"{ratio:.1f}" if ratio > _HIGHEST_RATIO else "" for ratio in in_picture)),
     )  # fmt: skip
     return Panel(
-        "length of each part, after / before", marks, (-0.6, skeleton.num_parts - 0.4), (0, 3),
-        labels=("part, in the order above", ""), square=False,
+        "length of parts, after / before (▲: above 3)", marks, (-0.6, skeleton.num_parts - 0.4),
+        (0, _HIGHEST_RATIO), labels=("part, in the order above", ""), square=False,
     )  # fmt: skip

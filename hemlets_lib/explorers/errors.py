@@ -114,28 +114,31 @@ def error_explorer(
             found, skeleton, order=state["order"], action=state["action"], polarity=state["polarity"],
             at_least_mm=state["at_least"],
         )  # fmt: skip
-        pages = max(1, math.ceil(len(places) / ON_A_PAGE))
-        page = min(int(state["page"]), pages)
+        pages = math.ceil(len(places) / ON_A_PAGE)
+        page = min(int(state["page"]), max(pages, 1))
         shown = places[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
         chosen = min(int(state["chosen"]), max(len(shown), 1)) - 1
         # Where nothing matches, the last panels have to show something: the first of all in this order.
         opened = found[(shown or matching(found, skeleton, order=state["order"]))[chosen]]
         mark = MARKS[2] if state["polarity"] == ANY else state["polarity"].partition(": ")[0]
         gallery = _gallery([found[at] for at in shown], [thumbs[at] for at in shown], chosen)
+        opened_name = opened.name if shown else f"none matches; still showing {opened.name}"
         kept_mm = float(np.mean([found[at].mpjpe for at in places])) if places else math.nan
         words = pose_words(opened, view, fit=FITS[0], mark=mark)
         readout = (
-            ("matching", f"{len(places)} of {len(found)}; page {page} of {pages}"),
+            ("matching", f"{len(places)} of {len(found)}; {_page_words(page, pages, int(state['page']))}"),
             (
                 "mean MPJPE",
-                f"{kept_mm:.0f} mm of these, {mean_mm:.0f} mm of all" if places else "none matches",
+                f"{kept_mm:.0f} mm of these, {mean_mm:.0f} mm of all"
+                if places
+                else f"of none; {mean_mm:.0f} mm of all",
             ),
-            ("opened", f"{'' if shown else 'none matches; '}{opened.name}"),
+            ("opened", opened_name),
             *words,
         )
         alt = (
-            f"{len(shown)} pictures of people with their errors, {state['order']}; the opened one is "
-            f"{opened.name}, MPJPE {opened.mpjpe:.0f} mm, shown below with its true and predicted pose over "
+            f"{len(shown)} pictures of people with their errors, {state['order']}; opened: "
+            f"{opened_name}, MPJPE {opened.mpjpe:.0f} mm, shown below with its true and predicted pose over "
             "the picture and in space, and the errors of its joints and parts."
         )
         return Scene(((gallery,), *pose_rows(opened, view, fit=FITS[0], mark=mark)), readout, alt)
@@ -147,6 +150,13 @@ def error_explorer(
         _controls(found, skeleton), draw, row_heights=(172, 330, 150, 165),
         clicks=Clicks(ON_A_PAGE, "chosen"),
     )  # fmt: skip
+
+
+def _page_words(page: int, pages: int, asked: int) -> str:
+    """Which page is shown, of those that a filter leaves; the slider counts those without a filter."""
+    if not pages:
+        return "no page"
+    return f"page {page} of {pages}" + (f", as there is no page {asked}" if asked > pages else "")
 
 
 def _controls(found: Sequence[PoseErrors], skeleton: Skeleton) -> tuple[Choice | Slider, ...]:

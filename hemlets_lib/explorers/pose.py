@@ -51,8 +51,9 @@ from hemlets_lib.viz import BLUE, CHARCOAL, ORANGE, VERMILLION, state_label
 __all__ = ["MARKS", "PoseView", "pose_explorer", "pose_rows", "pose_words"]
 
 MARKS = ("nothing", "worst joint", "worst part")
-_HIGHEST_BAR_MM = 250.0  # a higher one is cut; its number is written above it
+_HIGHEST_BAR_MM = 250.0  # a higher one is cut, which a white break says; its number is written above it
 _ROOM = 1.25  # above the highest bar, for its number
+_BREAK = ((-0.42, 0.80), (0.42, 0.88))  # from left to right through a cut bar, as shares of the highest
 _GREY = "#999999"
 
 
@@ -78,6 +79,11 @@ class PoseView:
             max(fit.joint_mm.max(), fit.part_mm.max()) for each in found for fit in each.fits.values()
         )
         return cls(box, min(float(highest), _HIGHEST_BAR_MM), skeleton)
+
+    @property
+    def bars(self) -> str:
+        """What a title says of bars: their unit, and where they are cut."""
+        return f"mm; with a break: higher than {self.top_mm:.0f}" if self.top_mm == _HIGHEST_BAR_MM else "mm"
 
     @property
     def num_joints(self) -> int:
@@ -142,10 +148,14 @@ def pose_rows(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tup
             image_panel("over the picture", picture, size),
             space_panel("in space: turn it with the mouse", space, view.box, weight=1.6),
         ),
-        (_bars_panel("error of each joint (mm)", laid.joint_mm[:count], joint_ticks, joint, view.top_mm),),
         (
             _bars_panel(
-                "error of each part by itself: of the way from parent to child (mm)",
+                f"error of each joint ({view.bars})", laid.joint_mm[:count], joint_ticks, joint, view.top_mm
+            ),
+        ),
+        (
+            _bars_panel(
+                f"error of each part by itself: of the way from parent to child ({view.bars})",
                 laid.part_mm,
                 part_ticks(skeleton),
                 part,
@@ -178,7 +188,8 @@ def _pose_marks(
         for name, error in zip(skeleton.joint_names, joint_mm, strict=True)
     )
     word = np.full((1, true.shape[1]), np.nan) if joint is None else predicted[joint][None]
-    said = "" if joint is None else f"  {hover[joint]}"
+    # Without its error: plotly draws a text in space from triangles, slowly where it is not one of before.
+    said = "" if joint is None else f"  {joint_title(skeleton.joint_names[joint])}"
     marks: list[Mark] = [
         Lines(wide, ORANGE, 14),
         Lines(between, _GREY, 2, "dot"),
@@ -212,10 +223,19 @@ def _bars_panel(
             np.stack([places, heights + 0.11 * top_mm], 1), CHARCOAL,
             texts=tuple(f"{error:.0f}" for error in errors_mm), markers=False,
         ),
+        Lines(_breaks(errors_mm, top_mm), "white", 5),
     )  # fmt: skip
     return Panel(
         title, marks, (-0.6, count - 0.4), (0, _ROOM * top_mm), labels=("", ""), square=False, ticks=ticks
     )
+
+
+def _breaks(errors_mm: np.ndarray, top_mm: float) -> np.ndarray:
+    """Where a line crosses each bar that goes on above its axis; a single NaN where none does."""
+    gap = np.full((1, 2), np.nan)
+    across = np.array(_BREAK) * (1, top_mm)
+    cut = np.flatnonzero(errors_mm > top_mm)
+    return np.concatenate([part for place in cut for part in (across + np.array([place, 0]), gap)] or [gap])
 
 
 def pose_words(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tuple[tuple[str, str], ...]:
@@ -242,7 +262,10 @@ def pose_words(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tu
     return (
         ("MPJPE", f"{errors.mpjpe:.0f} mm"),
         ("PA-MPJPE", f"{errors.pa_mpjpe:.0f} mm"),
-        ("of it, on average", f"{laid.away_mm:.0f} mm in depth, {laid.across_mm:.0f} mm across"),
+        (
+            "mean error by direction",
+            f"{laid.away_mm:.0f} mm in depth, {laid.across_mm:.0f} mm across; {fit.partition(' (')[0]}",
+        ),
         ("2D error", f"{errors.mean_px:.1f} px of {size}, {100 * errors.mean_px / size:.1f} %"),
         ("worst joint", f"{joint_title(skeleton.joint_names[worst])}, {laid.joint_mm[worst]:.0f} mm"),
         ("worst part", f"{part_title(skeleton, worst_part)}, {laid.part_mm[worst_part]:.0f} mm"),
@@ -317,9 +340,9 @@ def _frames_panel(means: Float[np.ndarray, "N 2"], number: int) -> Panel:
     here = np.array([[number, 0], [number, 1.15 * means.max()]])
     root, similar = (np.stack([frames, column], 1) for column in means.T)
     marks = (
-        Points(root, CHARCOAL, "circle", 9, hover=tuple(f"frame {n:.0f}: {mm:.0f} mm" for n, mm in root)),
-        Lines(root, CHARCOAL, 2, name="MPJPE"),
-        Lines(similar, BLUE, 2, "dot", "PA-MPJPE"),
+        Points(root, BLUE, "circle", 9, hover=tuple(f"frame {n:.0f}: {mm:.0f} mm" for n, mm in root)),
+        Lines(root, BLUE, 2, name="MPJPE (below)"),
+        Lines(similar, BLUE, 2, "dot", "PA-MPJPE (below)"),
         Lines(here, ORANGE, 3),
     )
     ticks = {frame: f"{frame:.0f}" for frame in frames if count <= 30 or frame % 10 == 0}

@@ -27,6 +27,7 @@ __all__ = ["static_figure", "static_picture", "static_text"]
 
 _INCHES = 10.5  # of a figure's width
 _PX_AN_INCH = 95
+_CELLS_POINTS = 90  # points of print that a volume's cells share, from side to side
 _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 _SYMBOLS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v",
@@ -168,4 +169,10 @@ def _draw_cells(axes: Any, mark: Isosurface) -> None:
     share = np.stack(
         [(above[:, 2] + 0.5) / width, (above[:, 0] + 0.5) / depth, 1 - (above[:, 1] + 0.5) / height], axis=1
     )
-    axes.scatter(*(low + share * (high - low)).T, s=6, color=mark.colour, alpha=0.5, linewidths=0)
+    axes.scatter(
+        *(low + share * (high - low)).T,
+        s=(_CELLS_POINTS / width) ** 2,
+        color=mark.colour,
+        alpha=0.5,
+        linewidths=0,
+    )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from hemlets_lib.data.sample import Sample, collate, normalise, resize_sample
+from hemlets_lib.data.sample import Sample, resize_sample
 from hemlets_lib.explorers.common import grey_pixels, image_panel, joint_title, known_in_space, sample_names
 from hemlets_lib.explorers.scene import (
     Bars,
@@ -28,134 +27,31 @@ from hemlets_lib.explorers.scene import (
     Slider,
     State,
 )
+from hemlets_lib.explorers.volume_scores import (
+    NEAR_CELLS,
+    REACH_CELLS,
+    JointScores,
+    ReadOut,
+    around,
+    middle_cell,
+    predict_volumes,
+    read_out,
+    two_peaks,
+)
 from hemlets_lib.geometry import DEPTH_RANGE_MM, Grid, crop_to_cam
-from hemlets_lib.heatmaps import soft_argmax_3d
 from hemlets_lib.model import HEMletsNet
-from hemlets_lib.prediction import evaluating
 from hemlets_lib.viz import BLUE, CHARCOAL, GREEN, ORANGE, SKY
 
-__all__ = ["MADE_UP", "JointScores", "ReadOut", "predict_volumes", "read_out", "two_peaks", "volume_explorer"]
+__all__ = ["MADE_UP", "volume_explorer"]
 
 MADE_UP = "made up: two peaks, 60 % and 40 %"
-NEAR_CELLS = 2  # how far around a place probability is counted
 _MADE_UP_MM = 2000.0  # a side of its volume
+_MADE_UP_APART = 1 / 3  # of the depth, between its peaks: both lie in the space shown
+_MADE_UP_SIGMA = 0.8  # cells
 _PICTURE_PX = 256
 _NAMES = ("soft-argmax (Eq. 5)", "arg-max", "truth")
 _COLOURS = (ORANGE, CHARCOAL, GREEN)
 _SYMBOLS = ("circle", "square", "diamond")
-
-
-@dataclass(frozen=True, eq=False)
-class JointScores:
-    """A joint's volume and where it lies.
-
-    Args:
-        logits: The scores of Eq. (5).
-        grid: How the volume's axes are laid over its cells.
-        truth: (x, y, z) in [-0.5, 0.5] along the volume's axes; NaN where there is none.
-        to_mm: From such places to millimetres.
-        ground: What the picture shows, grey.
-    """
-
-    logits: Float[Tensor, "D H W"]
-    grid: Grid
-    truth: Float[Tensor, "3"]
-    to_mm: Callable[[Float[Tensor, "N 3"]], Float[Tensor, "N 3"]]
-    ground: UInt8[np.ndarray, "S S 3"]
-
-
-@dataclass(frozen=True, eq=False)
-class ReadOut:
-    """What a volume says at one temperature.
-
-    Args:
-        probs: The softmax of β times the scores.
-        places: Expectation, arg-max and truth, (x, y, z) along the volume's axes.
-        peak: The arg-max's cell, (depth, row, column).
-        entropy_bits: Of the probabilities.
-        near: Probability within `NEAR_CELLS` of expectation and arg-max.
-    """
-
-    probs: Float[Tensor, "D H W"]
-    places: Float[Tensor, "3 3"]
-    peak: tuple[int, int, int]
-    entropy_bits: float
-    near: tuple[float, float]
-
-    @property
-    def marginals(self) -> tuple[Float[Tensor, "W"], Float[Tensor, "H"], Float[Tensor, "D"]]:
-        """Probability along x, y and z."""
-        return self.probs.sum((0, 1)), self.probs.sum((0, 2)), self.probs.sum((1, 2))
-
-
-def read_out(scores: JointScores, beta: float) -> ReadOut:
-    """Expectation and arg-max of a joint's volume.
-
-    Args:
-        scores: The joint's.
-        beta: What the scores are multiplied by; Eq. (5) has none, which is 1.
-
-    Source: Eq. (5), after Sun et al. 2018.
-    """
-    logits = beta * scores.logits.double()
-    probs = logits.flatten().softmax(0).unflatten(0, logits.shape)
-    sizes = logits.shape[::-1]  # along x, y, z
-    peak = np.unravel_index(int(scores.logits.argmax()), logits.shape)
-    cells = torch.tensor([int(at) for at in peak[::-1]], dtype=torch.float64)
-    arg_max = torch.stack([scores.grid.to_crop(cell, n) for cell, n in zip(cells, sizes, strict=True)])
-    places = torch.stack([soft_argmax_3d(logits, grid=scores.grid), arg_max, scores.truth.double()])
-    depth, row, column = torch.meshgrid(*(torch.arange(n) for n in logits.shape), indexing="ij")
-    lattice = torch.stack([column, row, depth], -1)
-
-    def near(place: Tensor) -> float:
-        centre = torch.stack([scores.grid.to_cells(at, n) for at, n in zip(place, sizes, strict=True)])
-        return float(probs[(lattice - centre).norm(dim=-1) <= NEAR_CELLS].sum())
-
-    entropy = -float(torch.special.xlogy(probs, probs).sum()) / np.log(2)
-    peak_cell = (int(peak[0]), int(peak[1]), int(peak[2]))
-    return ReadOut(probs, places, peak_cell, entropy, (near(places[0]), near(places[1])))
-
-
-def two_peaks(
-    size: tuple[int, int, int], *, share: float = 0.6, sigma: float = 1.5
-) -> Float[Tensor, "D H W"]:
-    """Scores of a joint that is in front with one probability and right behind with the rest.
-
-    Args:
-        size: (depth, height, width) in cells.
-        share: Of the peak in front.
-        sigma: Of both peaks, cells.
-
-    Returns:
-        Logarithms of the mixture of two Gaussians.
-
-    Raises:
-        ValueError: If the share is not between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"`share` must be between 0 and 1, got {share}")
-    depth, height, width = size
-    grids = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in size), indexing="ij")
-
-    def log_peak(part: float, at: tuple[int, int, int]) -> Tensor:
-        squared = sum((grid - place).square() for grid, place in zip(grids, at, strict=True))
-        return np.log(part) - 0.5 * squared / sigma**2
-
-    row, column = height // 3, width // 2
-    front, behind = (
-        log_peak(share, (depth // 4, row, column)),
-        log_peak(1 - share, (3 * depth // 4, row, column)),
-    )
-    return torch.logaddexp(front, behind)
-
-
-def predict_volumes(model: HEMletsNet, sample: Sample) -> Float[Tensor, "J D H W"]:
-    """The network's scores of all joints of a sample, which is resized to what the network takes."""
-    images = collate([resize_sample(sample, model.config.image_size)]).images
-    device = next(model.parameters()).device
-    with evaluating(model), torch.no_grad():
-        volume = model(normalise(images.to(device)), return_volume=True).volume
-    return volume[0].cpu()
 
 
 def volume_explorer(
@@ -211,7 +107,7 @@ def volume_explorer(
                 np.full((_PICTURE_PX, _PICTURE_PX, 3), 245, np.uint8),
             )
             return JointScores(
-                two_peaks(network.config.volume_size),
+                two_peaks(network.config.volume_size, sigma=_MADE_UP_SIGMA, apart=_MADE_UP_APART),
                 Grid.CELL_CENTRED,
                 nowhere,
                 lambda at: at * _MADE_UP_MM,
@@ -226,7 +122,8 @@ def volume_explorer(
     def draw(state: State) -> Scene:
         number = titles.index(state["joint"])
         mine = scores(state["source"], number)
-        return _scene(mine, reading(state["source"], number, state["beta"]), state)
+        middle = middle_cell(mine, reading(state["source"], number, 1.0))
+        return _scene(mine, reading(state["source"], number, state["beta"]), middle, state)
 
     return Explorer(
         "volume", "Volume viewer",
@@ -253,14 +150,14 @@ def _scores_of(sample: Sample, logits: Tensor, joint: int, model: HEMletsNet) ->
     return JointScores(logits, Grid(model.config.grid), sample.joints_crop[joint] / stretch, to_mm, ground)
 
 
-def _scene(scores: JointScores, found: ReadOut, state: State) -> Scene:
+def _scene(scores: JointScores, found: ReadOut, middle: tuple[int, int, int], state: State) -> Scene:
     depth, _, column = found.peak
     cut = min(max(depth + int(state["cut"]), 0), found.probs.shape[0] - 1)
     shares = found.probs / found.probs.max()
     front = shares[cut]
     rows = (
         (
-            _space_panel(scores, found, shares, cut, state["level"]),
+            _space_panel(scores, found, shares, cut, middle, state["level"]),
             _slice_panel(
                 "front slice, at one depth", scores, found, front, (0, 1), scores.ground,
                 f"highest here: {float(front.max()):.2g} of the peak",
@@ -272,7 +169,7 @@ def _scene(scores: JointScores, found: ReadOut, state: State) -> Scene:
         ),
         tuple(_marginal_panel(axis, scores, found) for axis in range(3)),
     )  # fmt: skip
-    return Scene(rows, _words(scores, found, cut), _alt(scores, found, state))
+    return Scene(rows, _words(scores, found, cut, middle), _alt(scores, found, state))
 
 
 def _edges(scores: JointScores) -> Float[np.ndarray, "3 2"]:
@@ -284,28 +181,43 @@ def _edges(scores: JointScores) -> Float[np.ndarray, "3 2"]:
     return np.array(ends)
 
 
-def _space_panel(scores: JointScores, found: ReadOut, shares: Tensor, cut: int, level: float) -> Panel:
-    """Axes: right, away, up."""
-    (x_low, x_high), (y_low, y_high), (z_low, z_high) = _edges(scores)
-    places = found.places.numpy()[:, [0, 2, 1]] * (1, 1, -1)
-    at = float(scores.grid.to_crop(torch.tensor(float(cut)), scores.logits.shape[0]))
-    corners = [(x_low, y_low), (x_high, y_low), (x_high, y_high), (x_low, y_high), (x_low, y_low)]
-    frame = np.array([(x, at, -y) for x, y in corners])
+def _from_middle(
+    scores: JointScores, found: ReadOut, middle: tuple[int, int, int]
+) -> Float[np.ndarray, "3 3"]:
+    """Expectation, arg-max and truth in cells from the middle of the space shown, (x, y, z)."""
+    sizes = scores.logits.shape[::-1]
+    cells = [scores.grid.to_cells(found.places[:, axis], n) - middle[axis] for axis, n in enumerate(sizes)]
+    return torch.stack(cells, 1).numpy()
+
+
+def _space_panel(
+    scores: JointScores,
+    found: ReadOut,
+    shares: Tensor,
+    cut: int,
+    middle: tuple[int, int, int],
+    level: float,
+) -> Panel:
+    """Axes: right, away, up, in cells from the middle; the whole volume would leave the surface tiny."""
+    edge = REACH_CELLS + 0.5
+    places = _from_middle(scores, found, middle)[:, [0, 2, 1]] * (1, 1, -1)
+    places = np.where(np.abs(places).max(1, keepdims=True) > edge, np.nan, places)
+    at = cut - middle[2]
+    corners = ((-edge, -edge), (edge, -edge), (edge, edge), (-edge, edge), (-edge, -edge))
+    frame = np.array([(x, at if abs(at) < edge else np.nan, z) for x, z in corners])
     marks: tuple[Mark, ...] = (
-        Isosurface(
-            shares, level, (float(x_low), float(z_low), float(-y_high)),
-            (float(x_high), float(z_high), float(-y_low)), BLUE,
-        ),
+        Isosurface(around(shares, middle), level, (-edge,) * 3, (edge,) * 3, BLUE),
         Lines(frame, BLUE, 3, "dash", "front slice"),
         Lines(places[:2], CHARCOAL, 3, "dot"),
         *(
             Points(places[each : each + 1], _COLOURS[each], _SYMBOLS[each], 7, name=_NAMES[each])
             for each in range(3)
         ),
-    )  # fmt: skip
+    )
+    ends = (-1.05 * edge, 1.05 * edge)
     return Panel(
-        "in space: the surface at this level (drag to turn)", marks, (-0.55, 0.55), (-0.55, 0.55),
-        (-0.55, 0.55), ("x", "z (away)", "−y (up)"), 1.25,
+        f"in space: the surface at this level, ±{REACH_CELLS} cells (drag to turn)", marks, ends, ends, ends,
+        ("x (cells)", "z (cells, away)", "−y (cells, up)"), 1.25,
     )  # fmt: skip
 
 
@@ -359,7 +271,9 @@ def _triple(values: Tensor, form: str) -> str:
     return f"({', '.join(format(float(value), form) for value in values)})".replace("-", "−")
 
 
-def _words(scores: JointScores, found: ReadOut, cut: int) -> tuple[tuple[str, str], ...]:
+def _words(
+    scores: JointScores, found: ReadOut, cut: int, middle: tuple[int, int, int]
+) -> tuple[tuple[str, str], ...]:
     there = bool(scores.truth.isfinite().all())
     places_mm = scores.to_mm(found.places).double()
 
@@ -381,7 +295,22 @@ def _words(scores: JointScores, found: ReadOut, cut: int) -> tuple[tuple[str, st
         ),
         ("entropy", f"{found.entropy_bits:.1f} bits: as of {2**found.entropy_bits:.0f} equally likely cells"),
         ("front slice", f"cell {cut}, z = {at:+.3f}".replace("-", "−")),
+        ("space shown", _shown_words(scores, found, middle)),
     )
+
+
+def _shown_words(scores: JointScores, found: ReadOut, middle: tuple[int, int, int]) -> str:
+    """Which cells the space shows, their share of the probability, and which places are not in it."""
+    x, y, z = middle
+    share = 100 * float(around(found.probs, middle).sum())
+    offsets = _from_middle(scores, found, middle)
+    outside = [
+        name
+        for name, offset in zip(_NAMES, offsets, strict=True)
+        if np.abs(offset).max() > REACH_CELLS + 0.5  # not where it is NaN
+    ]
+    words = f"±{REACH_CELLS} cells about x {x}, y {y}, z {z}; {share:.1f} % of the probability"
+    return words + (f"; outside: {', '.join(outside)}" if outside else "")
 
 
 def _alt(scores: JointScores, found: ReadOut, state: State) -> str:
