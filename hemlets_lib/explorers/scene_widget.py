@@ -94,7 +94,7 @@ class SceneWidget(anywidget.AnyWidget):
     _esm = DRAW + _LOAD + _VIEW
     plotly = traitlets.Instance(_Plotly).tag(sync=True, **widgets.widget_serialization)
     figure = traitlets.Dict().tag(sync=True)
-    targets: list[list[Any]] = traitlets.List().tag(sync=True)
+    targets: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
     now = traitlets.Dict().tag(sync=True)
 
     def __init__(self, explorer: Explorer, scene: Scene, clicked: Callable[[int, int], None]) -> None:
