@@ -17,6 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hemlets_lib.callouts import name_points
 from hemlets_lib.geometry import crop_to_px
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.triplets import UNKNOWN
@@ -164,14 +165,8 @@ def draw_pose(
             color=SIDE_COLOURS[side], edgecolors="white", linewidths=0.6,
         )  # fmt: skip
     if labels:
-        middle = joints[drawn, 0].mean()
-        for joint in np.flatnonzero(drawn):  # beside the body, where names hide least
-            offset, align = (5, "left") if joints[joint, 0] >= middle else (-5, "right")
-            axes.annotate(
-                skeleton.joint_names[joint].replace("_", " "), joints[joint], xytext=(offset, 0),
-                textcoords="offset points", ha=align, va="center", fontsize=6,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
-            )  # fmt: skip
+        shown = np.flatnonzero(drawn)
+        name_points(axes, joints[shown], [skeleton.joint_names[j].replace("_", " ") for j in shown])
 
 
 def pose_figure(

@@ -148,7 +148,11 @@ def pose_3d_figure(
         skeleton: Supplies bones.
         valid: Joints to draw.
     """
-    views = (("as the camera sees it", 0, -90), ("from the side", 0, 0), ("from above", 90, -90))
+    views = (
+        ("as the camera sees it", 0, -90),
+        ("from the side; camera at the left →", 0, 0),
+        ("from above; camera at the bottom ↑", 90, -90),
+    )
     figure = Figure(figsize=(3.1 * len(views), 3.3), layout="constrained")
     for column, (title, elevation, azimuth) in enumerate(views, start=1):
         axes = figure.add_subplot(1, len(views), column, projection="3d")
@@ -206,7 +210,7 @@ def compare_pose_figure(
         draw_pose(axes, crop_to_px(joints[:, :2], image.shape[0]), skeleton)
     space = figure.add_subplot(1, len(pictures) + 1, len(pictures) + 1, projection="3d")
     draw_pose_3d(space, poses, skeleton, valid=valid, azimuth=0)
-    space.set_title("from the side", fontsize=9)
+    space.set_title("from the side; camera at the left →", fontsize=9)
     legend(figure, poses if len(poses) > 1 else ())
     return figure
 

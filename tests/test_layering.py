@@ -15,7 +15,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hemlets_lib"
 
 # From the ground up. Within a layer, modules may use each other as long as no circle arises.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("console", "heap", "ledger", "pages", "paper", "results", "skeleton", "timing", "viewer_scripts"),
+    (
+        "callouts",
+        "console",
+        "heap",
+        "ledger",
+        "pages",
+        "paper",
+        "results",
+        "skeleton",
+        "timing",
+        "viewer_scripts",
+    ),
     ("geometry", "heatmaps"),
     ("triplets", "lifting", "ambiguity"),
     (
@@ -50,8 +61,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 GROUND = {
-    "ambiguity", "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper", "results",
-    "skeleton", "triplets",
+    "ambiguity", "callouts", "console", "geometry", "heatmaps", "ledger", "lifting", "pages", "paper",
+    "results", "skeleton", "triplets",
 }  # fmt: skip
 # Beside the tower: what each may use. Of the tower, only the command line may use them.
 BESIDE = {

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from mpl_toolkits.mplot3d import proj3d
 from PIL import Image
 
 from hemlets_lib.skeleton import HEMLETS18
@@ -36,13 +37,27 @@ def test_the_static_picture_shows_every_bone_from_every_side(pose):
             assert note == f"grid: {np.diff(ticks)[0]:.0f} mm"
 
 
+def test_titles_say_where_the_camera_is(pose):
+    """The camera looks along +z: from the side that must run to the right, from above it must run up."""
+    toy = torch.zeros(18, 3)
+    toy[HEMLETS18.index("head"), 2] = 500.0  # farther than the rest
+    _, side, above = pose_3d_figure({"true": toy}, HEMLETS18).axes
+    for axes, word, axis in ((side, "left →", 0), (above, "bottom ↑", 1)):
+        near, far = (proj3d.proj_transform(0, depth, 0, axes.get_proj())[axis] for depth in (0.0, 500.0))
+        assert far > near and axes.get_title().endswith(word)
+
+
 def test_pictures_beside_the_poses(pose):
     image = np.full((32, 32, 3), 200, np.uint8)
     joints = torch.zeros(18, 3)
     pictures = {"predicted": (image, joints), "true": (image, joints)}
     figure = compare_pose_figure(pictures, {"true": pose, "predicted": pose * 1.1}, HEMLETS18)
     *flat, space = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == ["predicted", "true", "from the side"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "predicted",
+        "true",
+        "from the side; camera at the left →",
+    ]
     assert all(len(axes.images) == 1 for axes in flat)
     assert len(space.lines) == 2 * len(HEMLETS18.bones)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]
