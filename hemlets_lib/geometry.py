@@ -17,15 +17,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from hemlets_lib.rotation import best_rotation
+
 __all__ = [
     "DEPTH_RANGE_MM",
     "Camera",
     "Grid",
+    "Solver",
     "apply_affine",
     "cam_to_crop",
     "crop_affine",
@@ -41,6 +45,8 @@ __all__ = [
 # The depth axis of crop space. Paper silent: the official code's ±1000 mm about the root. A network's volume
 # may span another range (`ModelConfig.depth_range_mm`).
 DEPTH_RANGE_MM = 2000.0
+
+Solver = Literal["svd", "jacobi"]
 
 
 class Grid(StrEnum):
@@ -329,6 +335,7 @@ def procrustes(
     with_scale: bool = True,
     allow_reflection: bool = False,
     valid: Bool[Tensor, "*batch J"] | None = None,
+    solver: Solver = "svd",
 ) -> Float[Tensor, "*batch J 3"]:
     """The prediction laid over the target as closely as a similarity (or rigid) motion allows.
 
@@ -339,37 +346,49 @@ def procrustes(
         with_scale: Also scale; the literature's PA-MPJPE does.
         allow_reflection: Also mirror. A mirrored person is a wrong answer, so off by default.
         valid: Joints that take part; all where left out.
+        solver: Finds the rotation: "svd" is RoMa's, "jacobi" `rotation.best_rotation`, which is faster for
+            many float64 poses, in particular on a GPU, and has no gradient. Where several rotations are
+            equally good, as onto joints in a line, the two may choose differently.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or the solver is unknown or cannot reflect.
 
-    Source: Umeyama 1991; the rotation is RoMa's.
+    Source: Umeyama 1991.
     """
-    import roma  # only here, so that the rest of the library runs without it
-
+    if solver not in get_args(Solver):
+        raise ValueError(f"`solver` must be 'svd' or 'jacobi', got {solver!r}")
+    if solver == "jacobi" and allow_reflection:
+        raise ValueError("solver='jacobi' finds rotations only: use solver='svd' with allow_reflection=True")
     if predicted.shape != target.shape:
         raise ValueError(
             "`predicted` and `target` must have one shape, "
             f"got {tuple(predicted.shape)} and {tuple(target.shape)}"
         )
-    if valid is None:
-        valid = torch.ones(predicted.shape[:-1], dtype=torch.bool, device=predicted.device)
-    weight = valid.to(predicted.dtype)[..., None]
-    count = weight.sum(-2, keepdim=True).clamp_min(1)
 
     def centred(joints: Tensor) -> tuple[Tensor, Tensor]:
-        joints = torch.where(valid[..., None], joints, 0)
-        mean = joints.sum(-2, keepdim=True) / count
-        return (joints - mean) * weight, mean
+        """The joints about the mean of those that take part; the others are 0, and may hold NaN."""
+        if valid is None:
+            mean = joints.mean(-2, keepdim=True)
+            return joints - mean, mean
+        mean = torch.where(valid[..., None], joints, 0).sum(-2, keepdim=True) / count
+        return torch.where(valid[..., None], joints - mean, 0), mean
 
+    count = predicted.new_ones(()) if valid is None else valid.sum(-1)[..., None, None].clamp_min(1)
     moving, moving_mean = centred(predicted)
     fixed, fixed_mean = centred(target)
     covariance = fixed.mT @ moving
-    rotation, singular = roma.procrustes(
-        covariance, force_rotation=not allow_reflection, return_singular_values=True, method="svd"
-    )
+    if solver == "jacobi":
+        rotation, trace = best_rotation(covariance.reshape(-1, 3, 3))
+        rotation, trace = rotation.reshape(covariance.shape), trace.reshape(covariance.shape[:-2])
+    else:
+        import roma  # only here, so that the rest of the library runs without it
+
+        rotation, singular = roma.procrustes(
+            covariance, force_rotation=not allow_reflection, return_singular_values=True, method="svd"
+        )
+        trace = singular.sum(-1)
     scale = predicted.new_ones(())
     if with_scale:
         spread = moving.square().sum((-2, -1))  # 0 when all joints coincide: leave such a pose unscaled
-        scale = torch.where(spread > 0, singular.sum(-1) / spread.clamp_min(1e-12), 1.0)[..., None, None]
-    return scale * (predicted - moving_mean) @ rotation.mT + fixed_mean
+        scale = torch.where(spread > 0, trace / spread.clamp_min(1e-12), 1.0)[..., None, None]
+    return (predicted - moving_mean) @ (scale * rotation).mT + fixed_mean

@@ -2,8 +2,8 @@
 
 Contract: poses are (B, J, 3) in millimetres, camera space, given by keyword, because the two are not
 interchangeable: it is the prediction that gets aligned. Every metric gives one number per sample, so
-that a protocol may average over frames, actions or sequences as it likes. Arithmetic is float64 on
-the CPU and does not track gradients.
+that a protocol may average over frames, actions or sequences as it likes. Arithmetic is float64, on the
+device where both poses are if it has that type and else on the CPU, and does not track gradients.
 
 Which joints count: `joints`, by default the first 17 of the order (the 18th of HEMLETS18, the thorax,
 is not an evaluation joint), and of those the ones `valid` marks. A sample in which none counts, or
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 
-from hemlets_lib.geometry import procrustes, root_relative
+from hemlets_lib.geometry import Solver, procrustes
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN
 
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 EVALUATED_JOINTS = 17  # of Human3.6M
+_PIECE = 4096  # poses aligned at once on a CPU: what they need stays in its cache
+_FEW = 512  # below, a CPU aligns poses sooner one after the other
 PCK_THRESHOLD_MM = 150.0  # Mehta et al. 2017
 AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))  # 31 of them; MPI-INF-3DHP's own evaluation script
 
@@ -116,9 +118,16 @@ def pa_mpjpe(
     Source: §4.1, 'PA MPJPE'. Differs from the paper: it says 'rigid', while the numbers it compares
     with are mostly aligned with scale.
     """
-    moved, fixed, counted = _prepare(predicted, target, valid, joints, None)
-    aligned = procrustes(moved, fixed, with_scale=with_scale, valid=counted)
-    return torch.where(counted, (aligned - fixed).norm(dim=-1), torch.nan).nanmean(-1)
+    prepared = _prepare(predicted, target, valid, joints, None)
+    on_cpu, count = prepared[0].device.type == "cpu", len(target)
+    solver: Solver = "svd" if on_cpu and count < _FEW else "jacobi"
+    pieces = (each.split(_PIECE if on_cpu else max(count, 1)) for each in prepared)
+    errors = []
+    for moved, fixed, counted in zip(*pieces, strict=True):
+        taking_part = None if valid is None else counted
+        aligned = procrustes(moved, fixed, with_scale=with_scale, valid=taking_part, solver=solver)
+        errors.append(torch.where(counted, (aligned - fixed).norm(dim=-1), 0).sum(-1) / counted.sum(-1))
+    return torch.cat(errors)
 
 
 def reverse_pa_mpjpe(
@@ -174,7 +183,7 @@ def auc_3d(
     Source: Table 3; Mehta et al. 2017.
     """
     errors = joint_errors(predicted=predicted, target=target, valid=valid, joints=joints, root=root)
-    thresholds = torch.tensor(AUC_THRESHOLDS_MM, dtype=errors.dtype)
+    thresholds = torch.tensor(AUC_THRESHOLDS_MM, dtype=errors.dtype, device=errors.device)
     passed = (errors[..., None] < thresholds).double().mean(-1)  # (B, E)
     return _percentage(passed, ~errors.isnan())
 
@@ -199,7 +208,7 @@ def pckh(
     Source: Andriluka et al. 2014 [1].
     """
     errors = joint_errors(predicted=predicted, target=target, valid=valid, joints=joints, root=None)
-    return _percentage(errors <= threshold * head_size.detach().cpu().double()[:, None], ~errors.isnan())
+    return _percentage(errors <= threshold * head_size.detach().to(errors)[:, None], ~errors.isnan())
 
 
 class PolarityAccuracy(NamedTuple):
@@ -313,31 +322,48 @@ def _prepare(
     if target.ndim != 3:
         raise ValueError(f"`target` must be (B, J, 2 or 3), got {tuple(target.shape)}.")
     _check_shape("predicted", predicted, target.shape)
-    known = torch.ones(target.shape[:2], dtype=torch.bool) if valid is None else valid.detach().cpu()
+    device = _device_for(predicted, target)
+    known = torch.ones(target.shape[:2], dtype=torch.bool) if valid is None else valid.detach()
     _check_shape("valid", known, target.shape[:2])
-    predicted, target = predicted.detach().cpu().double(), target.detach().cpu().double()
+    known = known.to(device)
     if root is not None:
         known = known & known[:, root, None]
     chosen = _indices(joints, target.shape[1])
-    counted = known[:, chosen]
-    used = known.clone()
-    used[:, [index for index in range(target.shape[1]) if index not in {*chosen, root}]] = False
+    poses = []
     for name, pose in (("predicted", predicted), ("target", target)):
-        if bool((used & ~pose.isfinite().all(-1)).any()):
-            sample, joint = (used & ~pose.isfinite().all(-1)).nonzero()[0].tolist()
-            raise ValueError(
-                f"`{name}` must be finite where it counts, got {pose[sample, joint].tolist()} "
-                f"for sample {sample}, joint {joint}. Mark joints without a label in `valid`."
-            )
-    predicted, target = (torch.where(used[..., None], pose, 0) for pose in (predicted, target))
-    if root is not None:
-        predicted, target = root_relative(predicted, root), root_relative(target, root)
-    return predicted[:, chosen], target[:, chosen], counted
+        pose = pose.detach().to(device)
+        if not bool(pose.sum().isfinite()):  # one pass over the numbers; the closer look takes several
+            used = torch.zeros_like(known)
+            used[:, chosen] = True
+            if root is not None:
+                used[:, root] = True
+            pose = _finite(name, pose, used & known)
+        moved = pose[:, chosen].double()
+        poses.append(moved if root is None else moved - pose[:, root, None].double())
+    return poses[0], poses[1], known[:, chosen]
 
 
-def _indices(joints: int | Sequence[int] | None, count: int) -> list[int]:
+def _finite(name: str, pose: Tensor, used: Tensor) -> Tensor:
+    """The pose with zeros where it is not used, which must be wherever it is not finite."""
+    strange = used & ~pose.isfinite().all(-1)
+    if bool(strange.any()):
+        sample, joint = strange.nonzero()[0].tolist()
+        raise ValueError(
+            f"`{name}` must be finite where it counts, got {pose[sample, joint].tolist()} "
+            f"for sample {sample}, joint {joint}. Mark joints without a label in `valid`."
+        )
+    return torch.where(used[..., None], pose, 0)
+
+
+def _device_for(predicted: Tensor, target: Tensor) -> torch.device:
+    """Where both are, if that device computes in float64; MPS does not."""
+    here = predicted.device
+    return here if here == target.device and here.type != "mps" else torch.device("cpu")
+
+
+def _indices(joints: int | Sequence[int] | None, count: int) -> slice | list[int]:
     if joints is None or isinstance(joints, int):
-        return list(range(count if joints is None else min(joints, count)))
+        return slice(joints)  # a view, where a list would copy
     if outside := [index for index in joints if not 0 <= index < count]:
         raise ValueError(f"`joints` must lie in 0 … {count - 1} for poses of {count} joints, got {outside}.")
     return list(joints)

@@ -18,11 +18,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "callouts",
         "console",
+        "fusion",
         "heap",
         "ledger",
         "pages",
         "paper",
         "results",
+        "rotation",
         "skeleton",
         "timing",
         "viewer_scripts",
@@ -31,6 +33,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("triplets", "lifting", "ambiguity"),
     (
         "model",
+        "model_config",
+        "fused_model",
         "pretrained",
         "rivals",
         "losses",
@@ -44,6 +48,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoint", "recipes", "tensor_files", "weights"),
     (
         "train",
+        "batches",
+        "memory",
         "run_folder",
         "run_state",
         "watchers",

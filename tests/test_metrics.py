@@ -337,3 +337,35 @@ def test_errors_say_what_is_wrong():
         action_table(torch.zeros(3), ["Walking", "Sitting"])
     with pytest.raises(ValueError, match=r"`actions` must be among Walking, got Sitting"):
         action_table(torch.zeros(2), ["Walking", "Sitting"], order=["Walking"])
+
+
+# --- many poses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labelled", ["all", "some"])
+def test_many_poses_are_aligned_as_single_ones(labelled):
+    """Many take turns in pieces and another way to the rotation; see `geometry.procrustes`."""
+    predicted, target = random_poses(count=4500)
+    generator = torch.Generator().manual_seed(0)
+    valid = None if labelled == "all" else torch.rand(4500, 18, generator=generator) < 0.9
+    together = pa_mpjpe(predicted=predicted, target=target, valid=valid)
+    for some in (slice(0, 200), slice(4090, 4100), slice(4490, 4500)):
+        few = {"predicted": predicted[some], "target": target[some]}
+        single = pa_mpjpe(**few, valid=None if valid is None else valid[some])
+        torch.testing.assert_close(together[some], single, rtol=1e-9, atol=0)
+
+
+def test_no_poses_have_no_errors():
+    assert pa_mpjpe(predicted=torch.zeros(0, 18, 3), target=torch.zeros(0, 18, 3)).shape == (0,)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_poses_on_a_gpu_are_scored_there():
+    predicted, target = random_poses(count=600)
+    for metric in (mpjpe, pa_mpjpe, pck_3d, auc_3d):
+        there = metric(predicted=predicted.cuda(), target=target.cuda())
+        assert there.is_cuda
+        here = metric(predicted=predicted, target=target)
+        torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=0)
+        # One of the two elsewhere: on the CPU.
+        torch.testing.assert_close(metric(predicted=predicted.cuda(), target=target), here)
