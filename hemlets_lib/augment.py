@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from hemlets_lib.data.images import FILL_RGB
-from hemlets_lib.data.sample import Batch
+from hemlets_lib.data.sample import Batch, per_channel
 from hemlets_lib.geometry import Grid, crop_to_px, px_to_crop
 from hemlets_lib.skeleton import Skeleton
 
@@ -330,7 +330,7 @@ def _alter(
     images: UInt8[Tensor, "B 3 N N"], augmentation: Augmentation, linear: Tensor, shift: Tensor, size: int
 ) -> UInt8[Tensor, "B 3 size size"]:
     """The pictures resampled, recoloured, covered; rounded once, at the end."""
-    fill = _per_channel(FILL_RGB, images.device)
+    fill = per_channel(FILL_RGB, images.device)
     # `grid_sample` takes what is outside to be 0, so grey levels are counted from the fill until the end.
     pixels = _resample(images - fill, linear, shift, size)
     if augmentation.colours is None:
@@ -344,11 +344,6 @@ def _alter(
         rows = (centres >= top) & (centres < bottom)
         pixels = torch.where((rows[:, None, :, None] & columns[:, None, None, :]), fill, pixels)
     return pixels.round_().clamp_(0, _WHITE).to(torch.uint8)
-
-
-def _per_channel(values: tuple[float, float, float], device: torch.device) -> Float[Tensor, "3 1 1"]:
-    """Three numbers as a tensor, filled in on the device: a copy there would wait for it."""
-    return torch.stack([torch.full((1, 1), float(value), device=device) for value in values])
 
 
 def _resample(pixels: Tensor, linear: Tensor, shift: Tensor, size: int) -> Float[Tensor, "B 3 size size"]:
@@ -379,7 +374,7 @@ def _recolour(
     p ↦ brightness · (contrast · (saturation · g p + (1 - saturation) · y) + (1 - contrast) · m).
     """
     gain = colours.channel_gain[..., None, None]  # (B, 3, 1, 1)
-    weighted = _per_channel(LUMA, pixels.device) * gain
+    weighted = per_channel(LUMA, pixels.device) * gain
     # Whole numbers, so that no order of summing matters (below 256 x 256 pixels, exactly).
     mean = source.sum((-2, -1), dtype=torch.float32)[..., None, None] / source.shape[-1] ** 2
     mean_grey = (weighted * mean).sum(1, keepdim=True)  # (B, 1, 1, 1)

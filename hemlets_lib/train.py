@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from hemlets_lib.augment import augment
-from hemlets_lib.data.mixing import Draw, Mixture, Source
-from hemlets_lib.data.sample import Batch, Sample, collate, normalise
+from hemlets_lib.batches import draw_batches
+from hemlets_lib.data.mixing import Mixture, Source
+from hemlets_lib.data.sample import Batch, collate, normalise
 from hemlets_lib.geometry import Grid
 from hemlets_lib.heap import keep_freed_memory
 from hemlets_lib.losses import LossTerms, hemlets_loss
@@ -40,14 +40,14 @@ from hemlets_lib.pretrained import load_imagenet_backbone
 from hemlets_lib.recipes import TrainConfig
 from hemlets_lib.rivals import ranking_loss, tristate_loss, volume_loss
 from hemlets_lib.run_folder import RunFolder, RunLog, Watcher
-from hemlets_lib.run_state import RunState, moving_average
+from hemlets_lib.run_state import RunState, adam, moving_average
 from hemlets_lib.targets import make_targets, states_for
 from hemlets_lib.triplets import part_mask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["TrainingDiverged", "train", "validate"]
+__all__ = ["TrainingDiverged", "take_step", "train", "validate"]
 
 _RECORDED = (*LossTerms._fields, "gradient_norm")
 _NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
@@ -125,7 +125,7 @@ def _run(
     accelerator: Accelerator,
 ) -> None:
     """The steps of a run, in one of its processes."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    optimiser = adam(model, config.learning_rate)
     average = None if config.ema_decay is None else moving_average(model, config.ema_decay)
     kept = RunState(folder, config, data, model, optimiser, average, accelerator.num_processes)
     step, seconds = kept.restore() if resume else (0, 0.0)
@@ -135,7 +135,15 @@ def _run(
 
     is_main = accelerator.is_main_process
     end = config.steps if stop_at is None else min(stop_at, config.steps)
-    batches = _batches(data, config, range(step, end), accelerator, workers)
+    batches = draw_batches(
+        data,
+        config,
+        range(step, end),
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        workers=workers,
+        pin_memory=accelerator.device.type == "cuda",
+    )
     log = RunLog(folder, config, kept.wanted, watchers, step=step, seconds=seconds, active=is_main)
     with log, _interrupts() as interrupted:
         if is_main and step:  # a kill may have come between the last state and its network
@@ -144,7 +152,7 @@ def _run(
         while step < end:
             for group in optimiser.param_groups:
                 group["lr"] = config.rate_at(step)
-            terms.append(_take_step(network, prepared, batches, config, accelerator))
+            terms.append(take_step(network, prepared, batches, config, accelerator))
             if average is not None:
                 average.update_parameters(model)
             step += 1
@@ -205,14 +213,26 @@ def validate(model: HEMletsNet, samples: Source, *, batch_size: int = 64) -> dic
     return metrics
 
 
-def _take_step(
+def take_step(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     batches: Iterator[tuple[Batch, Tensor]],
     config: TrainConfig,
     accelerator: Accelerator,
 ) -> Float[Tensor, "8"]:
-    """One step of the optimiser; the terms of the loss and the gradient's norm, on the device."""
+    """One step of the optimiser: augmentation, targets, forward, loss, backward, clipping, update.
+
+    The host asks the device for no value, so that it may run ahead of a GPU.
+
+    Args:
+        network, optimiser: As Accelerate has prepared them, the network in training mode.
+        batches: Where the step's micro-batches come from, `batches.draw_batches`.
+        config: The recipe.
+        accelerator: Of the run.
+
+    Returns:
+        The terms of the loss, in `LossTerms`' order, and the gradient's norm, on the device.
+    """
     model, kind, total = config.model, accelerator.device.type, None
     optimiser.zero_grad()
     for micro in range(config.micro_batches):
@@ -270,72 +290,6 @@ def _rival_loss(output: HEMletsOutput, batch: Batch, config: TrainConfig) -> Ten
         return tristate_loss(output.triplets, states, mask)
     depth = output.joints[..., 2] * Grid(model.grid).cells_per_unit(model.depth_size)
     return ranking_loss(depth, states, mask, skeleton=skeleton)
-
-
-class _Numbered(Dataset):
-    """A mixture's samples with the numbers of their draws, which key their augmentation."""
-
-    def __init__(self, data: Mixture) -> None:
-        self._data = data
-
-    def __getitem__(self, draw: Draw) -> tuple[Sample, int]:
-        return self._data[draw], draw.number
-
-
-def _collate_numbered(rows: Sequence[tuple[Sample, int]]) -> tuple[Batch, Tensor]:
-    samples, numbers = zip(*rows, strict=True)
-    for sample in samples:
-        if not bool(sample.joints_crop[sample.joint_valid | sample.depth_valid].isfinite().all()):
-            raise ValueError(
-                f"sample {sample.meta.sample_id!r} of {sample.meta.dataset!r}: expected finite joints where "
-                "they are marked as labelled, got NaN or infinity. Mend the label, or its mask."
-            )
-    return collate(samples), torch.tensor(numbers)
-
-
-def _leave_interrupts_to_the_main_process(worker: int) -> None:
-    """Ctrl-C reaches every process in the terminal; a reader that ended there would take the run along."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-class _Plan:
-    """The draws of each micro-batch of one process, step after step."""
-
-    def __init__(self, data: Mixture, config: TrainConfig, steps: range, rank: int, processes: int) -> None:
-        self._data, self._config, self._steps, self._rank, self._processes = (
-            data,
-            config,
-            steps,
-            rank,
-            processes,
-        )
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        pieces = self._processes * self._config.micro_batches
-        rows = self._config.batch_size // pieces
-        for step in self._steps:
-            draws = self._data.draws(step, self._config.batch_size)
-            for micro in range(self._config.micro_batches):
-                start = (self._rank * self._config.micro_batches + micro) * rows
-                yield draws[start : start + rows]
-
-    def __len__(self) -> int:
-        return len(self._steps) * self._config.micro_batches
-
-
-def _batches(
-    data: Mixture, config: TrainConfig, steps: range, accelerator: Accelerator, workers: int
-) -> Iterator[tuple[Batch, Tensor]]:
-    loader = DataLoader(
-        _Numbered(data),
-        batch_sampler=_Plan(data, config, steps, accelerator.process_index, accelerator.num_processes),
-        collate_fn=_collate_numbered,
-        num_workers=workers,
-        worker_init_fn=_leave_interrupts_to_the_main_process,
-        pin_memory=accelerator.device.type == "cuda",
-        generator=torch.Generator(),  # else it would draw from the one that is saved, once for each start
-    )
-    return iter(loader)
 
 
 def _accelerator(device: str | None) -> Accelerator:
@@ -400,7 +354,8 @@ def _network(config: TrainConfig, *, imagenet: bool) -> HEMletsNet:
 
 
 def _is_finite(model: nn.Module) -> bool:
-    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    finite = [parameter.isfinite().all() for parameter in model.parameters()]
+    return bool(torch.stack(finite).all())  # one look: each would wait for a GPU
 
 
 def _advice(step: int, config: TrainConfig, folder: RunFolder) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
@@ -106,12 +107,29 @@ def get_variant(name: str) -> Variant:
 def _signed_steps(joints: Tensor, skeleton: Skeleton, bounds: tuple[float, ...]) -> Tensor:
     """How many of the bounds |Δz| exceeds, signed; UNKNOWN where a joint is not finite."""
     skeleton.check_joints(joints, "joints_cam_mm")
-    bone = joints[..., skeleton.part_parents, :] - joints[..., skeleton.part_children, :]  # p - c
+    parents, children = _ends(skeleton, joints.device)
+    bone = joints[..., parents, :] - joints[..., children, :]  # p - c
     nearer, length = bone[..., 2], bone.norm(dim=-1)
     steps = torch.zeros_like(nearer, dtype=torch.long)
     for bound in bounds:
         steps += nearer.abs() > bound * length
     return torch.where(bone.isfinite().all(-1), steps * nearer.sign().nan_to_num().long(), UNKNOWN)
+
+
+def _ends(skeleton: Skeleton, device: torch.device) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"]]:
+    """The numbers of the parts' parents, and of their children."""
+    return _kept(tuple(skeleton.part_parents), device), _kept(tuple(skeleton.part_children), device)
+
+
+def _kept(numbers: tuple[int, ...], device: torch.device) -> Int[Tensor, "N"]:
+    """Numbers as a tensor that stays on its device: to copy them there anew would wait for it."""
+    return torch.tensor(numbers, device=device) if torch.compiler.is_compiling() else _on(numbers, device)
+
+
+@cache
+def _on(numbers: tuple[int, ...], device: torch.device) -> Int[Tensor, "N"]:
+    with torch.inference_mode(False):  # else it could not be used in training afterwards
+        return torch.tensor(numbers, device=device)
 
 
 def polarity(
@@ -166,7 +184,8 @@ def part_states(
 def part_lengths(joints_mm: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, "*batch K"]:
     """‖B_k‖, the 3D length of each part in millimetres; NaN where a joint is."""
     skeleton.check_joints(joints_mm, "joints_mm")
-    return (joints_mm[..., skeleton.part_parents, :] - joints_mm[..., skeleton.part_children, :]).norm(dim=-1)
+    parents, children = _ends(skeleton, joints_mm.device)
+    return (joints_mm[..., parents, :] - joints_mm[..., children, :]).norm(dim=-1)
 
 
 def part_mask(
@@ -182,8 +201,8 @@ def part_mask(
     Differs from the paper: A there is per element; here a part is in or out as a whole, since without
     its state no map of the three has a known target.
     """
-    ends = joint_valid[..., skeleton.part_parents] & joint_valid[..., skeleton.part_children]
-    return ends & (states != UNKNOWN)
+    parents, children = _ends(skeleton, joint_valid.device)
+    return joint_valid[..., parents] & joint_valid[..., children] & (states != UNKNOWN)
 
 
 @torch.no_grad()
@@ -241,11 +260,10 @@ def encode_triplets(
     row = torch.where(drawn, states + rule.max_state, 0)
     maps = torch.arange(rule.num_maps, device=states.device)
     profiles, present = [], []
-    for joints, places in (
-        (skeleton.part_parents, rule.parent_maps),
-        (skeleton.part_children, rule.child_maps),
+    for joints, places in zip(
+        _ends(skeleton, states.device), (rule.parent_maps, rule.child_maps), strict=True
     ):
-        place = torch.tensor(places, device=states.device)[row]  # (B, K): the map this end is in
+        place = _kept(places, states.device)[row]  # (B, K): the map this end is in
         present.append(
             ((place[..., None] == maps) & drawn[..., None]).to(along_x.dtype)[..., None]
         )  # (B, K, S, 1)

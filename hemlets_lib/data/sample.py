@@ -43,6 +43,7 @@ __all__ = [
     "label_sample",
     "make_sample",
     "normalise",
+    "per_channel",
     "resize_sample",
 ]
 
@@ -357,9 +358,13 @@ def normalise(images: Tensor) -> Float[Tensor, "B 3 H W"]:
             f"`images` must be uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}. "
             "Are they normalised already?"
         )
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None]
+    mean, std = (per_channel(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images.float() / _LARGEST_GREY_LEVEL - mean) / std
+
+
+def per_channel(values: tuple[float, float, float], device: torch.device) -> Float[Tensor, "3 1 1"]:
+    """Three numbers as a tensor, filled in on the device: a copy there would wait for it."""
+    return torch.stack([torch.full((1, 1), float(value), device=device) for value in values])
 
 
 def resize_sample(sample: Sample, size: int) -> Sample:
