@@ -206,8 +206,73 @@ def test_an_answer_that_raises_is_reported(capsys):
         return difference / 0
 
     check("01.2", divides)
-    said = capsys.readouterr().out
-    assert "raised ZeroDivisionError: float division by zero (in line 3 of your function)" in said
+    cases = len(EXERCISES["01.2"].cases)
+    assert capsys.readouterr().out == (
+        "✗ 01.2: your function raised ZeroDivisionError: float division by zero"
+        " in line 3 of its own, `return difference / 0`\n"
+        f"  It was called with z_parent=3000, z_child=2800, length=300; it raises in all {cases} cases.\n"
+        "  A divisor is 0 for this input: what does the task ask for there?\n"
+    )
+
+
+def test_an_answer_that_raises_in_the_library_is_told_its_own_line(capsys):
+    """No line of the library, and no more than the first of a long message."""
+
+    def lets_the_library_raise(joints_crop, states):
+        return EXERCISES["01.4"].reference(joints_crop[:, :5], states)
+
+    check("01.4", lets_the_library_raise)
+    first, called, *rest = capsys.readouterr().out.splitlines()
+    assert "line 2 of its own, `return EXERCISES" in first and "hemlets_lib" not in first
+    assert "joints_crop=a tensor of shape (" in called and len(rest) <= 1
+
+
+def test_cases_that_go_through_are_counted(sums):
+    told = first_difference("s", lambda a, b: a + b if b != 3 else [][b])
+    assert "raised IndexError: list index out of range" in told
+    assert "It was called with a=0, b=3; it raises in 1 of 4 cases." in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        (lambda row: rows * 2, "has the cell that imports or defines it not run yet?"),  # noqa: F821
+        (lambda row: row if row > 1 else 2 * row, "use torch.where"),
+        (lambda row: row.numpy() if not row.numpy() else row, "use torch.where"),
+        (lambda row: row + torch.zeros(99), "print both `.shape`s"),
+        (lambda row: row.numpy() + np.zeros(99), "print both `.shape`s"),
+        (lambda row: 2 * print(end=""), "does every function that you call end in `return`?"),
+        (lambda row: math.sqrt(-1), "floats can be just outside"),
+        (lambda row: row.doubled(), "print its `type`"),
+        (lambda row: torch.sin(2), "torch.as_tensor"),
+        (lambda row: row[99], "the last of n is n - 1"),
+    ],
+)
+def test_what_often_lies_behind_an_exception_is_said(doubles, answer, advice):
+    assert first_difference("d", answer).endswith(
+        advice + first_difference("d", answer).rpartition(advice)[2]
+    )
+    assert advice in first_difference("d", answer).splitlines()[-1]
+
+
+def test_an_exception_without_words_or_of_a_callable_object_is_told(doubles):
+    class Doubler:
+        def __call__(self, row):
+            raise KeyboardError
+
+    class KeyboardError(Exception):
+        pass
+
+    told = first_difference("d", Doubler())
+    assert told.splitlines()[0] == "your function raised KeyboardError" and len(told.splitlines()) == 2
+
+
+def test_a_long_message_is_cut(doubles):
+    def talks(row):
+        raise RuntimeError("long " * 200 + "\nTraceback of C++")
+
+    told = first_difference("d", talks)
+    assert " … in line 2 of its own" in told and "C++" not in told and len(told.splitlines()[0]) < 260
 
 
 def test_values_count_and_types_do_not():

@@ -2,7 +2,7 @@
 
 A check never raises for a wrong answer. Where the answer does what a known mistake does, it says which;
 then it prints the first case that differs, with what was put in, what was expected and what came out, so
-that the reader can go on from there.
+that the reader can go on from there. Nor does it raise what the answer raises: it tells (`failures`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import copy
 import dis
 import inspect
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hemlets_lib.exercises.contract import Exercise, Mistake
+from hemlets_lib.exercises.failures import told
 from hemlets_lib.exercises.registry import EXERCISES
 from hemlets_lib.exercises.values import agree, remark, shown, unchanged
 
@@ -103,7 +103,11 @@ def _complaint(
 ) -> str | None:
     for case, outcome, right in zip(exercise.cases, outcomes, expected, strict=True):
         if not outcome.agrees_with(right):
-            difference = _difference(_given(exercise, answer, case), outcome, right, answer)
+            given = _given(exercise, answer, case)
+            if outcome.error is not None:
+                failing = sum(each.error is not None for each in outcomes)
+                return told(outcome.error, answer, given=given, failing=failing, cases=len(outcomes))
+            difference = _difference(given, outcome.value, right)
             mistake = _recognised(exercise, outcomes, expected)
             return f"{mistake.hint}.\n  The first case: {difference}" if mistake else difference
     return None
@@ -165,19 +169,8 @@ def _outcomes(exercise: Exercise, answer: Callable[..., Any]) -> list[_Outcome]:
     return found
 
 
-def _difference(given: str, outcome: _Outcome, expected: Any, answer: Callable[..., Any]) -> str:
-    if outcome.error is not None:
-        kind = type(outcome.error).__name__
-        return f"for {given} your function raised {kind}: {outcome.error}{_line(outcome.error, answer)}"
-    value = outcome.value
+def _difference(given: str, value: Any, expected: Any) -> str:
     return f"for {given} expected {shown(expected)}, got {shown(value)}{remark(value, expected)}"
-
-
-def _line(error: Exception, answer: Callable[..., Any]) -> str:
-    """Where in the reader's function an exception came up."""
-    code = getattr(answer, "__code__", None)
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
-    return f" (in line {lines[-1] - code.co_firstlineno + 1} of your function)" if code and lines else ""
 
 
 def _given(exercise: Exercise, answer: Callable[..., Any], case: tuple[Any, ...]) -> str:
