@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "timing",
         "viewer_scripts",
     ),
-    ("geometry", "heatmaps"),
+    ("geometry", "heatmaps", "kernels"),
     ("triplets", "lifting", "ambiguity"),
     (
         "model",
@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoint", "recipes", "tensor_files", "weights"),
     (
         "train",
+        "memory",
         "batches",
         "memory",
         "run_folder",

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from hemlets_lib.cli import downloads, evaluation, prediction, suite, training, weights
+from hemlets_lib.cli import downloads, evaluation, memory, prediction, suite, training, weights
 from hemlets_lib.cli.experiments import experiments
 from hemlets_lib.cli.explorers import explorers
 from hemlets_lib.cli.options import Profile, app
@@ -23,6 +23,7 @@ __all__ = [
     "experiments",
     "explorers",
     "main",
+    "memory",
     "prediction",
     "suite",
     "training",
