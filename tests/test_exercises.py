@@ -209,7 +209,7 @@ def test_an_answer_that_raises_is_reported(capsys):
     cases = len(EXERCISES["01.2"].cases)
     assert capsys.readouterr().out == (
         "✗ 01.2: your function raised ZeroDivisionError: float division by zero"
-        " in line 3 of its own, `return difference / 0`\n"
+        ", in its line 3: `return difference / 0`\n"
         f"  It was called with z_parent=3000, z_child=2800, length=300; it raises in all {cases} cases.\n"
         "  A divisor is 0 for this input: what does the task ask for there?\n"
     )
@@ -223,7 +223,7 @@ def test_an_answer_that_raises_in_the_library_is_told_its_own_line(capsys):
 
     check("01.4", lets_the_library_raise)
     first, called, *rest = capsys.readouterr().out.splitlines()
-    assert "line 2 of its own, `return EXERCISES" in first and "hemlets_lib" not in first
+    assert "in its line 2: `return EXERCISES" in first and "hemlets_lib" not in first
     assert "joints_crop=a tensor of shape (" in called and len(rest) <= 1
 
 
@@ -236,7 +236,7 @@ def test_cases_that_go_through_are_counted(sums):
 @pytest.mark.parametrize(
     ("answer", "advice"),
     [
-        (lambda row: rows * 2, "has the cell that imports or defines it not run yet?"),  # noqa: F821
+        (lambda row: rows * 2, "has the cell that imports or defines it not run yet?"),
         (lambda row: row if row > 1 else 2 * row, "use torch.where"),
         (lambda row: row.numpy() if not row.numpy() else row, "use torch.where"),
         (lambda row: row + torch.zeros(99), "print both `.shape`s"),
@@ -249,9 +249,6 @@ def test_cases_that_go_through_are_counted(sums):
     ],
 )
 def test_what_often_lies_behind_an_exception_is_said(doubles, answer, advice):
-    assert first_difference("d", answer).endswith(
-        advice + first_difference("d", answer).rpartition(advice)[2]
-    )
     assert advice in first_difference("d", answer).splitlines()[-1]
 
 
@@ -268,11 +265,14 @@ def test_an_exception_without_words_or_of_a_callable_object_is_told(doubles):
 
 
 def test_a_long_message_is_cut(doubles):
+    message = "long " * 200 + "\nand a stack of C++"
+
     def talks(row):
-        raise RuntimeError("long " * 200 + "\nTraceback of C++")
+        raise RuntimeError(message)
 
     told = first_difference("d", talks)
-    assert " … in line 2 of its own" in told and "C++" not in told and len(told.splitlines()[0]) < 260
+    assert "long long …, in its line 2: `raise" in told and "C++" not in told
+    assert len(told.splitlines()[0]) < 260
 
 
 def test_values_count_and_types_do_not():
