@@ -121,7 +121,7 @@ LEDGER: tuple[Entry, ...] = (
         "Layers at the baseline's width of 256 that add up to 34.29 M and 47.71 M.",
         "A small set of layers of Fig. 3 that meets both totals. The 3x3 convolution at full resolution is a "
         "guess: it costs more time than the paper's 13.3 against 8.5 ms suggest (notebook 03).",
-        "model",
+        "model_config",
         "ModelConfig",
         ("encoder of 128 channels",),
     ),

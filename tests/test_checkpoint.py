@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from hemlets_lib.checkpoint import load_checkpoint, read_checkpoint_info, save_checkpoint
-from hemlets_lib.model import PRESETS, HEMletsNet, ModelConfig, fuse
+from hemlets_lib.model import PRESETS, HEMletsNet, ModelConfig
 from hemlets_lib.pretrained import from_official, official_key
 from hemlets_lib.tensor_files import save_tensors, write_tensor_file
 
@@ -158,7 +158,7 @@ def test_only_a_whole_plain_network_is_saved(path, model):
     with pytest.raises(
         ValueError, match=r"layers of its config 'test', got \d+ that differ .*before fuse\(\)"
     ):
-        save_checkpoint(path, fuse(model))
+        save_checkpoint(path, model.fuse())
     with pytest.raises(ValueError, match="`dtype` must be one of float32, float16, got 'int8'"):
         save_checkpoint(path, model, dtype="int8")
     assert not path.exists()

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from hemlets_lib.geometry import Grid
 from hemlets_lib.heatmaps import soft_argmax_3d
 from hemlets_lib.losses import Targets, hemlets_loss
-from hemlets_lib.model import PRESETS, HEMletsNet, ModelConfig, count_parameters, fuse
+from hemlets_lib.model import PRESETS, HEMletsNet, ModelConfig, count_parameters
 from hemlets_lib.pretrained import OFFICIAL_GRID, official_key
 from hemlets_lib.skeleton import HEMLETS18, Skeleton
 
@@ -305,26 +305,6 @@ def test_compiles_into_one_graph(model, images):
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     for one, other in zip(compiled(images)[:3], model(images)[:3], strict=True):
         torch.testing.assert_close(one, other)
-
-
-@pytest.mark.parametrize("preset", ["nano", "small"])
-def test_fusing_changes_nothing_but_the_norms(preset):
-    model = HEMletsNet.from_preset(preset)
-    for module in model.modules():  # statistics as after training, so that there is something to fold
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    fused = fuse(model)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
-    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    assert model.training
-    assert not fused.training
-    size = model.config.image_size
-    images = torch.randn(B, 3, size, size)
-    with torch.no_grad():
-        expected, actual = model.eval()(images, return_volume=True), fused(images, return_volume=True)
-    for one, other in zip(actual, expected, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 def test_config_survives_json(config):
