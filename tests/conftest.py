@@ -24,7 +24,11 @@ import torch
 from beartype import BeartypeConf, beartype
 
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is asked for
-_UNCHECKED_MODULES = {"hemlets_lib.data.render.raster"}  # numba cannot compile a function wrapped in checks
+_UNCHECKED_MODULES = {  # numba and Triton cannot compile a function wrapped in checks
+    "hemlets_lib.data.render.raster",
+    "hemlets_lib.kernels.soft_argmax_cpu",
+    "hemlets_lib.kernels.soft_argmax_triton",
+}
 _jaxtyped = jaxtyping.jaxtyped
 
 
