@@ -81,6 +81,7 @@ BESIDE = {
     "viz_evaluation": GROUND | {"viz", "scores"},
     "viz_ledger": GROUND | {"viz", "viz_experiments", "experiments"},
     "viz_scorecard": GROUND | {"viz", "experiments"},
+    "viz_teaching": GROUND | {"viz", "viz_3d", "data"},
     "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND
     | {"viz", "viewer_scripts", "viz_3d", "viz_prediction", "data", "hard_poses", "people", "pose_records"},
