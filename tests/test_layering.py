@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "paper",
         "results",
         "rotation",
+        "scaling",
         "skeleton",
         "timing",
         "viewer_scripts",
