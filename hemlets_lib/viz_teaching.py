@@ -1,4 +1,4 @@
-"""Figures that explain an idea: the sectors of Eq. (1), labels and their noise, networks on the same people."""
+"""Figures that explain an idea: sectors of Eq. (1), labels and their noise, networks on the same people."""
 
 from __future__ import annotations
 
