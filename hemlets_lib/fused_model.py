@@ -30,7 +30,7 @@ from hemlets_lib.fusion import (
     join_transposed,
     split_by_input,
 )
-from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.kernels.soft_argmax import soft_argmax_3d_fused
 from hemlets_lib.model import HEMletsNet, HEMletsOutput
 
 __all__ = ["PRECISIONS", "FusedNet"]
@@ -85,7 +85,7 @@ class FusedNet(HEMletsNet):
             torch.compiler.cudagraph_mark_step_begin()
         maps, volume = self._run(self.layers, images)
         volume = volume.unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, D, H, W)
-        joints = self._with_depth(soft_argmax_3d(volume, grid=config.grid))  # (B, J, 3)
+        joints = self._with_depth(soft_argmax_3d_fused(volume, grid=config.grid))  # (B, J, 3)
         if self._replayed:  # the graph's next run writes where this one did
             maps = None if maps is None else maps.clone()
             volume = volume.clone() if return_volume else volume

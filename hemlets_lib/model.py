@@ -22,7 +22,7 @@ from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock
 
 from hemlets_lib.geometry import DEPTH_RANGE_MM
-from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.kernels.soft_argmax import soft_argmax_3d_fused
 from hemlets_lib.model_config import BACKBONES, PRESETS, ModelConfig
 from hemlets_lib.pretrained import load_imagenet_backbone
 from hemlets_lib.rivals import JointLifter
@@ -175,7 +175,7 @@ class HEMletsNet(nn.Module):
             encoded = self.encoder(maps)  # (B, 256, 64, 64)
             fused = torch.cat([fused, encoded], dim=1)  # (B, 512, 64, 64)
         volume = self.head(fused).unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, 64, 64, 64)
-        joints = self._with_depth(soft_argmax_3d(volume, grid=config.grid))  # (B, J, 3), Eq. (5)
+        joints = self._with_depth(soft_argmax_3d_fused(volume, grid=config.grid))  # (B, J, 3), Eq. (5)
         return HEMletsOutput(joints, triplets, heatmaps, volume if return_volume else None)
 
     def fuse(self, *, precision: str = "float32", compiled: bool = False) -> FusedNet:
