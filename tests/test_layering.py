@@ -21,9 +21,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "fusion",
         "heap",
         "ledger",
+        "limits",
         "pages",
         "paper",
         "results",
+        "roofline",
         "rotation",
         "scaling",
         "skeleton",
@@ -64,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "pose_records",
         "predict_files",
     ),
-    ("experiments", "notebooks", "notebook_pages", "runs", "doctor"),
+    ("experiments", "notebooks", "notebook_pages", "runs", "doctor", "bench"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from hemlets_lib.cli import downloads, evaluation, memory, prediction, suite, training, weights
+from hemlets_lib.cli import bench, downloads, evaluation, memory, prediction, suite, training, weights
 from hemlets_lib.cli.experiments import experiments
 from hemlets_lib.cli.explorers import explorers
 from hemlets_lib.cli.options import Profile, app
@@ -17,6 +17,7 @@ from hemlets_lib.cli.shards import data
 __all__ = [
     "Profile",
     "app",
+    "bench",
     "data",
     "downloads",
     "evaluation",
