@@ -14,6 +14,14 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LADDER = ("Predict", "Modify", "Derive", "Extend")
 FEWEST_EXERCISES = 3
 FEWEST_REFERENCES = 2
+LONGEST_CELL = 18  # lines of code: what fits beside its text on a screen, or on a slide
+STILL_LONGER = {
+    "02": 2,
+    "04": 5,
+    "05": 8,
+    "06": 3,
+    "12": 4,
+}  # how many cells may be; figures for the most part
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 STYLE = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
@@ -61,6 +69,20 @@ def test_it_goes_from_by_hand_to_the_library(path):
     code = Lesson(path).code
     assert "_by_hand" in code or "by_hand =" in code
     assert "assert_close(" in code
+
+
+@STYLE
+def test_its_cells_are_short(path):
+    lesson = Lesson(path)
+    longer = {
+        cell.id: lines
+        for cell in lesson.cells
+        if cell.cell_type == "code" and (lines := len(cell.source.splitlines())) > LONGEST_CELL
+    }
+    expected = STILL_LONGER.get(lesson.chapter, 0)
+    assert len(longer) <= expected, (
+        f"more than {LONGEST_CELL} lines: {longer}. Split them, or draw in a viz module"
+    )
 
 
 @STYLE
