@@ -84,6 +84,7 @@ BESIDE = {
     "viz_evaluation": GROUND | {"viz", "scores"},
     "viz_ledger": GROUND | {"viz", "viz_experiments", "experiments"},
     "viz_scorecard": GROUND | {"viz", "experiments"},
+    "viz_speed": GROUND | {"viz", "limits"},
     "viz_teaching": GROUND | {"viz", "viz_3d", "data"},
     "viz_prediction": GROUND | {"viz", "viz_3d", "data", "hard_poses", "people"},
     "prediction_pages": GROUND
