@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hemlets_lib.geometry import Grid
+from hemlets_lib.kernels.map_loss import Drawing, can_compare, squared_errors
 
 __all__ = [
     "ALPHA",
@@ -52,15 +53,16 @@ class Prediction(Protocol):
 class Targets(NamedTuple):
     """The labels of a batch: every one with its mask, all but the first optional.
 
-    J joints, K parts, S states. A mask left out (None) means that everything is labelled.
+    J joints, K parts, S states. A mask left out (None) means that everything is labelled. Maps may be
+    described instead of drawn: Eq. (3) and (4) need no maps to compare with.
     """
 
     joints: Float[Tensor, "B J 3"]  # crop space; z only counts where `has_depth`
     joint_valid: Bool[Tensor, "B J"] | None = None  # the joint's (x, y) and its 2D heatmap are known
     has_depth: Bool[Tensor, "B"] | Bool[Tensor, "B J"] | None = None  # λ of Eq. 6
-    triplets: Float[Tensor, "B K S H W"] | None = None
+    triplets: Float[Tensor, "B K S H W"] | Drawing | None = None
     part_mask: Bool[Tensor, "B K"] | None = None  # A of Eq. 3
-    heatmaps: Float[Tensor, "B J H W"] | None = None
+    heatmaps: Float[Tensor, "B J H W"] | Drawing | None = None
 
 
 class LossTerms(NamedTuple):
@@ -77,7 +79,7 @@ class LossTerms(NamedTuple):
 
 def hem_loss(
     predicted: Float[Tensor, "B K S H W"],
-    target: Float[Tensor, "B K S H W"],
+    target: Float[Tensor, "B K S H W"] | Drawing,
     *,
     mask: Bool[Tensor, "B K"] | None = None,
     reduction: Reduction = "sum",
@@ -86,7 +88,7 @@ def hem_loss(
 
     Args:
         predicted: The network's triplets.
-        target: From `triplets.encode_triplets`.
+        target: From `triplets.encode_triplets`, or described.
         mask: Parts that count, `triplets.part_mask`; all where left out.
         reduction: Over maps and cells: "sum" as printed, or "mean" over all K·S·H·W of them.
 
@@ -100,7 +102,7 @@ def hem_loss(
 
 def heatmap_loss(
     predicted: Float[Tensor, "B J H W"],
-    target: Float[Tensor, "B J H W"],
+    target: Float[Tensor, "B J H W"] | Drawing,
     *,
     valid: Bool[Tensor, "B J"] | None = None,
     reduction: Reduction = "sum",
@@ -108,7 +110,7 @@ def heatmap_loss(
     """The auxiliary 2D joint loss: squared error of the heatmaps of every labelled joint.
 
     Args:
-        predicted, target: A map per joint.
+        predicted, target: A map per joint; the target may be described.
         valid: Joints that count; all where left out.
         reduction: As in `hem_loss`.
 
@@ -218,17 +220,21 @@ def hemlets_loss(
 
 
 def _map_loss(
-    predicted: Tensor, target: Tensor, mask: Tensor | None, reduction: Reduction, *, name: str
+    predicted: Tensor, target: Tensor | Drawing, mask: Tensor | None, reduction: Reduction, *, name: str
 ) -> Tensor:
     """Squared error per map of (B, maps, …), summed or averaged per sample, mean over the batch."""
     _check_choice("reduction", reduction, ("sum", "mean"))
     _check_same(predicted, target)
     counted = _mask(mask, predicted.shape[:2], predicted, name)
-    counted = counted.reshape(*counted.shape, *[1] * (predicted.ndim - 2))
-    # The difference may be NaN where masked; `where` drops it on the way there and on the way back.
-    error = torch.where(counted, _full_precision(predicted) - _full_precision(target), 0)
-    per_sample = error.square().flatten(1).sum(1)
-    return (per_sample if reduction == "sum" else per_sample / error[0].numel()).mean()
+    if isinstance(target, Drawing) and can_compare(predicted, target):
+        per_sample = squared_errors(predicted, target, counted)
+    else:
+        drawn = target.draw() if isinstance(target, Drawing) else target
+        counted = counted.reshape(*counted.shape, *[1] * (predicted.ndim - 2))
+        # The difference may be NaN where masked; `where` drops it on the way there and on the way back.
+        error = torch.where(counted, _full_precision(predicted) - _full_precision(drawn), 0)
+        per_sample = error.square().flatten(1).sum(1)
+    return (per_sample if reduction == "sum" else per_sample / predicted[0].numel()).mean()
 
 
 def _full_precision(values: Tensor) -> Tensor:
@@ -246,7 +252,7 @@ def _mask(mask: Tensor | None, shape: torch.Size, like: Tensor, name: str) -> Te
     return mask
 
 
-def _check_same(predicted: Tensor, target: Tensor) -> None:
+def _check_same(predicted: Tensor, target: Tensor | Drawing) -> None:
     if predicted.shape != target.shape:
         raise ValueError(
             f"`target` must have the shape of `predicted`, {tuple(predicted.shape)}, "
@@ -260,8 +266,8 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _needed(
-    predicted: Tensor | None, target: Tensor | None, name: str, supervision: str
-) -> tuple[Tensor, Tensor]:
+    predicted: Tensor | None, target: Tensor | Drawing | None, name: str, supervision: str
+) -> tuple[Tensor, Tensor | Drawing]:
     if predicted is None:
         raise ValueError(
             f"supervision={supervision!r} needs `output.{name}`, which a model without an intermediate "

@@ -36,9 +36,11 @@ __all__ = [
     "DecodedTriplets",
     "Overlap",
     "Variant",
+    "check_states",
     "decode_triplets",
     "encode_triplets",
     "get_variant",
+    "kept_numbers",
     "part_lengths",
     "part_mask",
     "part_states",
@@ -118,10 +120,12 @@ def _signed_steps(joints: Tensor, skeleton: Skeleton, bounds: tuple[float, ...])
 
 def _ends(skeleton: Skeleton, device: torch.device) -> tuple[Int[Tensor, "K"], Int[Tensor, "K"]]:
     """The numbers of the parts' parents, and of their children."""
-    return _kept(tuple(skeleton.part_parents), device), _kept(tuple(skeleton.part_children), device)
+    return kept_numbers(tuple(skeleton.part_parents), device), kept_numbers(
+        tuple(skeleton.part_children), device
+    )
 
 
-def _kept(numbers: tuple[int, ...], device: torch.device) -> Int[Tensor, "N"]:
+def kept_numbers(numbers: tuple[int, ...], device: torch.device) -> Int[Tensor, "N"]:
     """Numbers as a tensor that stays on its device: to copy them there anew would wait for it."""
     return torch.tensor(numbers, device=device) if torch.compiler.is_compiling() else _on(numbers, device)
 
@@ -247,7 +251,7 @@ def encode_triplets(
     """
     skeleton.check_joints(joints_crop, "joints_crop")
     rule = get_variant(variant)
-    _check_states(states, joints_crop.shape[0], skeleton, rule)
+    check_states(states, joints_crop.shape[0], skeleton, rule)
     valid = joints_crop[..., :2].isfinite().all(-1)
     if joint_valid is not None:
         valid = valid & joint_valid
@@ -263,7 +267,7 @@ def encode_triplets(
     for joints, places in zip(
         _ends(skeleton, states.device), (rule.parent_maps, rule.child_maps), strict=True
     ):
-        place = _kept(places, states.device)[row]  # (B, K): the map this end is in
+        place = kept_numbers(places, states.device)[row]  # (B, K): the map this end is in
         present.append(
             ((place[..., None] == maps) & drawn[..., None]).to(along_x.dtype)[..., None]
         )  # (B, K, S, 1)
@@ -294,7 +298,16 @@ def _joined(one: Tensor, other: Tensor, overlap: Overlap, height: float) -> Tens
     return one + other if overlap == "sum" else (one + other).clamp(max=height)
 
 
-def _check_states(states: Tensor, batch: int, skeleton: Skeleton, rule: Variant) -> None:
+def check_states(states: Tensor, batch: int, skeleton: Skeleton, rule: Variant) -> None:
+    """Refuses states of another shape, and on the CPU those that are not the variant's.
+
+    Args:
+        states: Of a batch of so many samples.
+        batch, skeleton, rule: What they should fit.
+
+    Raises:
+        ValueError: If they do not.
+    """
     if states.shape != (batch, skeleton.num_parts):
         raise ValueError(
             f"`states` must be (B, K) = ({batch}, {skeleton.num_parts}) for skeleton {skeleton.name!r}, "

@@ -26,6 +26,7 @@ from beartype import BeartypeConf, beartype
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is asked for
 _UNCHECKED_MODULES = {  # numba and Triton cannot compile a function wrapped in checks
     "hemlets_lib.data.render.raster",
+    "hemlets_lib.kernels.map_loss_cpu",
     "hemlets_lib.kernels.soft_argmax_cpu",
     "hemlets_lib.kernels.soft_argmax_triton",
 }

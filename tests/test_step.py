@@ -47,7 +47,7 @@ def data():
 
 
 def test_no_step_waits_for_the_device(data, monkeypatch):
-    monkeypatch.setattr("hemlets_lib.triplets._check_states", lambda *_: None)  # looks on a CPU alone
+    monkeypatch.setattr("hemlets_lib.targets.check_states", lambda *_: None)  # looks on a CPU alone
     accelerator = Accelerator(cpu=True)
     model = HEMletsNet(NANO.model).train()
     average = moving_average(model, 0.9)

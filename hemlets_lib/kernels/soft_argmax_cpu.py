@@ -15,7 +15,8 @@ The work falls into units, volumes or image rows, that do not depend on the numb
 added up in one fixed order: results are the same for any number of threads. The functions release Python's
 lock and start no threads of their own; `threads.in_shares` runs them.
 
-All compiled functions live in this one file: numba's cache on disk watches no other.
+All compiled functions live in this one file: numba's cache on disk watches no other. `number_of` and
+`bits_of` are used by other kernels too, whose caches would not notice a change of them.
 
 Source: Eq. (5). Milakov and Gimelshein 2018 for the online softmax.
 """
@@ -34,10 +35,13 @@ __all__ = [
     "STATISTICS",
     "backward_by_channels",
     "backward_by_rows",
+    "bits_of",
+    "compiled",
     "exponential",
     "forward_by_channels",
     "forward_by_rows",
     "merge_rows",
+    "number_of",
 ]
 
 STATISTICS = ("maximum", "1 / sum of exponentials", "x", "y", "z")  # of a volume, float32
@@ -60,7 +64,7 @@ _HALF_WORD, _ODD, _BELOW_HALF, _NAN_AS_BITS = _i32(16), _i32(1), _i32(0x7FFF), _
 _TWO_BYTES = 2
 
 
-def _compiled(*fastmath: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(*fastmath: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`numba.njit`, kept on disk where some folder can be written, else compiled in every process.
 
     Of the liberties that a compiler can take, none here is with NaN or ±inf: "contract" joins a product
@@ -77,7 +81,7 @@ def _compiled(*fastmath: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return compile_
 
 
-@_compiled("contract")
+@compiled("contract")
 def exponential(t):
     """exp(t) of a float32 t ≤ 0, to a relative 1e-7; 0 below -87, NaN of NaN.
 
@@ -93,16 +97,16 @@ def exponential(t):
     return _ZERO if t < _LOWEST else series * power
 
 
-@_compiled()
-def _number(bits, width):
+@compiled()
+def number_of(bits, width):
     """The float32 of given bits, or of the bfloat16 whose bits they are, where `width` is 2 bytes."""
     if width == _TWO_BYTES:
         return _i32(_i32(bits) << _HALF_WORD).view(np.float32)
     return _i32(bits).view(np.float32)
 
 
-@_compiled()
-def _rounded(number, width):
+@compiled()
+def bits_of(number, width):
     """The inverse: a float32's bits, or those of the nearest bfloat16, the even one of two as near."""
     bits = _i32(_f32(number).view(np.int32))
     if width == _TWO_BYTES:
@@ -111,7 +115,7 @@ def _rounded(number, width):
     return bits
 
 
-@_compiled()
+@compiled()
 def _in_order(number):
     """A whole number that orders as the float32 does. NaN lies at the two ends.
 
@@ -121,13 +125,13 @@ def _in_order(number):
     return _i32(bits ^ ((bits >> _SIGN) & _MAGNITUDE))
 
 
-@_compiled()
+@compiled()
 def _out_of_order(key):
     """The inverse of `_in_order`."""
     return _i32(_i32(key) ^ ((_i32(key) >> _SIGN) & _MAGNITUDE)).view(np.float32)
 
 
-@_compiled()
+@compiled()
 def _keep(statistics, maximum, total, total_x, total_y, total_z):
     """Where nothing but -inf was met, the total is 0 and the places NaN, as softmax makes them."""
     statistics[0] = maximum
@@ -137,7 +141,7 @@ def _keep(statistics, maximum, total, total_x, total_y, total_z):
     statistics[4] = total_z / total
 
 
-@_compiled("contract", "reassoc")
+@compiled("contract", "reassoc")
 def forward_by_rows(first, last, bits, at_x, at_y, at_z, statistics):
     """The statistics of volumes `first` to `last` - 1, those whose cells are contiguous.
 
@@ -157,7 +161,7 @@ def forward_by_rows(first, last, bits, at_x, at_y, at_z, statistics):
             logits = bits[n, d]
             top = _SMALLEST
             for i in range(cells):
-                key = _in_order(_number(logits[i], width))
+                key = _in_order(number_of(logits[i], width))
                 top = key if key > top else top
             here = _out_of_order(top)
             if not here <= maximum:  # higher, or NaN
@@ -171,7 +175,7 @@ def forward_by_rows(first, last, bits, at_x, at_y, at_z, statistics):
             reference = maximum if maximum != _MINUS_INFINITY else _ZERO
             slice_, slice_x, slice_y = _ZERO, _ZERO, _ZERO
             for i in range(cells):
-                p = exponential(_number(logits[i], width) - reference)
+                p = exponential(number_of(logits[i], width) - reference)
                 slice_ += p
                 slice_x += p * at_x[i]
                 slice_y += p * at_y[i]
@@ -182,7 +186,7 @@ def forward_by_rows(first, last, bits, at_x, at_y, at_z, statistics):
         _keep(statistics[n], maximum, total, total_x, total_y, total_z)
 
 
-@_compiled("contract")
+@compiled("contract")
 def backward_by_rows(first, last, bits, at_x, at_y, at_z, statistics, gradient, out):
     """The gradient of volumes `first` to `last` - 1: p · Σ over axes of g (place - expected place).
 
@@ -204,11 +208,11 @@ def backward_by_rows(first, last, bits, at_x, at_y, at_z, statistics, gradient, 
             along_z = _f32(g_z * (at_z[d] - z))
             logits, written = bits[n, d], out[n, d]
             for i in range(cells):
-                p = exponential(_number(logits[i], width) - maximum)
-                written[i] = _rounded(p * (planar[i] + along_z), width)
+                p = exponential(number_of(logits[i], width) - maximum)
+                written[i] = bits_of(p * (planar[i] + along_z), width)
 
 
-@_compiled("contract", "reassoc")
+@compiled("contract", "reassoc")
 def forward_by_channels(first, last, bits, at_x, at_z, partial):
     """What image rows `first` to `last` - 1 contribute, each below its own maximum.
 
@@ -230,7 +234,7 @@ def forward_by_channels(first, last, bits, at_x, at_z, partial):
         for w in range(columns):
             logits = bits[row, w]
             for c in range(channels):
-                key = _in_order(_number(logits[c], width))
+                key = _in_order(number_of(logits[c], width))
                 top[c] = key if key > top[c] else top[c]
         for j in range(channels // depth):
             highest = _SMALLEST
@@ -246,7 +250,7 @@ def forward_by_channels(first, last, bits, at_x, at_z, partial):
         for w in range(columns):
             logits, x = bits[row, w], at_x[w]
             for c in range(channels):
-                p = exponential(_number(logits[c], width) - reference[c])
+                p = exponential(number_of(logits[c], width) - reference[c])
                 summed[c] += p
                 summed_x[c] += p * x
         for j in range(channels // depth):
@@ -259,7 +263,7 @@ def forward_by_channels(first, last, bits, at_x, at_z, partial):
             partial[row, j, 1], partial[row, j, 2], partial[row, j, 3] = total, total_x, total_z
 
 
-@_compiled()
+@compiled()
 def merge_rows(partial, at_y, statistics):
     """The statistics of volumes from what their image rows contributed.
 
@@ -285,7 +289,7 @@ def merge_rows(partial, at_y, statistics):
             _keep(statistics[b, j], maximum, total, total_x, total_y, total_z)
 
 
-@_compiled("contract")
+@compiled("contract")
 def backward_by_channels(first, last, bits, at_x, at_y, at_z, statistics, gradient, out):
     """The gradient in image rows `first` to `last` - 1, as `backward_by_rows` has it.
 
@@ -315,5 +319,5 @@ def backward_by_channels(first, last, bits, at_x, at_y, at_z, statistics, gradie
         for w in range(columns):
             logits, written, x = bits[row, w], out[row, w], at_x[w]
             for c in range(channels):
-                p = exponential(_number(logits[c], width) - reference[c])
-                written[c] = _rounded(p * (along_x[c] * x + rest[c]), width)
+                p = exponential(number_of(logits[c], width) - reference[c])
+                written[c] = bits_of(p * (along_x[c] * x + rest[c]), width)
