@@ -31,7 +31,7 @@ __all__ = [
 
 SCRIPTS = (
     "limits",
-    "forward",
+    "inference",
     "soft_argmax",
     "encode",
     "training_step",
