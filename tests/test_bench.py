@@ -84,7 +84,7 @@ def test_a_script_that_fails_is_told_and_stops_no_other(folder, tmp_path):
     status, text = call("--json", str(tmp_path / "new" / "found.json"))
     assert status == 1
     assert "metrics: failed" in text and "RuntimeError: no such metric exit status 1" in text
-    assert "forward: failed" in text and "can't open file" in text
+    assert "inference: failed" in text and "can't open file" in text
     assert "copying the plain form" in text and "targets the plain form" in text
     found = json.loads((tmp_path / "new" / "found.json").read_text())
     assert list(found["scripts"]) == list(SCRIPTS)
