@@ -115,13 +115,13 @@ def time_prepare(root: Path, out: Path, frames: int) -> dict[str, float]:
     }
 
 
-def time_loading(folder: Path, *, images: int, batch_size: int) -> dict[str, float]:
-    """Loads batches with two workers; the first ones, while the workers start, do not count."""
+def time_loading(folder: Path, *, images: int, batch_size: int, workers: int = WORKERS) -> dict[str, float]:
+    """Loads batches with worker processes; the first ones, while the workers start, do not count."""
     dataset = ShardDataset(folder)
     mixture = Mixture([dataset], seed=0)
     plan = [mixture.draws(step, batch_size) for step in range(WARM_BATCHES + images // batch_size)]
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    loader = DataLoader(mixture, batch_sampler=plan, collate_fn=collate, num_workers=WORKERS)
+    loader = DataLoader(mixture, batch_sampler=plan, collate_fn=collate, num_workers=workers)
     start, own, count = 0.0, 0.0, 0
     for number, batch in enumerate(loader):
         if number == WARM_BATCHES - 1:
@@ -130,15 +130,15 @@ def time_loading(folder: Path, *, images: int, batch_size: int) -> dict[str, flo
             count += len(batch)
     wall, own = time.perf_counter() - start, time.process_time() - own
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    workers = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
+    theirs = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
     size = sum(line["bytes"] for line in dataset.manifest["shards"]) / len(dataset)
     return {
         "images": count,
         "batch_size": batch_size,
-        "workers": WORKERS,
+        "workers": workers,
         "bytes_per_sample": round(size),
         "images_per_s": round(count / wall, 1),
-        "cpu_ms_per_image": round(1000 * (own + workers * count / sum(map(len, plan))) / count, 3),
+        "cpu_ms_per_image": round(1000 * (own + theirs * count / sum(map(len, plan))) / count, 3),
     }
 
 

@@ -61,6 +61,26 @@ def rate(work: Callable[[int], object], *, seconds: float, threads: int) -> floa
         return done / elapsed
 
 
+def person_picture(side: int) -> Callable[[int], np.ndarray]:
+    """A function that draws the person of a number, before one background, `side` pixels wide and high."""
+    poses = [swinging_person(i) for i in range(NUM_POSES)]
+    outfits = [subject.appearance for subject in SUBJECTS.values()]
+    background = backdrop("studio", np.random.default_rng([side]), (side, side))
+
+    def picture(i: int) -> np.ndarray:
+        return render_person(
+            poses[i % NUM_POSES],
+            focal_px=(2.35 * side, 2.35 * side),
+            centre_px=((side - 1) / 2, (side - 1) / 2 - 0.05 * side),
+            size=(side, side),
+            appearance=outfits[i % len(outfits)],
+            background=background,
+            floor=((0.0, 975.0, 5000.0), (0.0, -1.0, 0.0)),
+        )
+
+    return picture
+
+
 def main() -> None:
     """Parses the command line, measures, prints, and writes the result where asked to."""
     parser = argparse.ArgumentParser(
@@ -71,23 +91,9 @@ def main() -> None:
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(1)  # as in the workers that build shards; the threads here are the parallelism
-    poses = [swinging_person(i) for i in range(NUM_POSES)]
-    outfits = [subject.appearance for subject in SUBJECTS.values()]
     rates: dict[str, float] = {}
     for side in SIZES_PX:
-        background = backdrop("studio", np.random.default_rng([side]), (side, side))
-
-        def picture(i: int, side: int = side, background: np.ndarray = background) -> np.ndarray:
-            return render_person(
-                poses[i % NUM_POSES],
-                focal_px=(2.35 * side, 2.35 * side),
-                centre_px=((side - 1) / 2, (side - 1) / 2 - 0.05 * side),
-                size=(side, side),
-                appearance=outfits[i % len(outfits)],
-                background=background,
-                floor=((0.0, 975.0, 5000.0), (0.0, -1.0, 0.0)),
-            )
-
+        picture = person_picture(side)
         for threads in sorted({1, cores}):
             rates[f"person, {side} px, {threads} threads"] = rate(
                 picture, seconds=arguments.seconds, threads=threads

@@ -37,8 +37,8 @@ from hemlets_lib.train import take_step, train
 
 STEPS_OF_A_MEASUREMENT = 3  # Adam's moments come with the first, and its gradients go with the second
 ALL_REDUCES = 8
-TINY = dataclasses.replace(
-    PRESETS["nano"], image_size=32, heatmap_size=8, depth_size=4, upsample_channels=4, encoder_channels=4
+TINY = dataclasses.replace(  # but large enough for the kernels
+    PRESETS["nano"], image_size=64, heatmap_size=16, depth_size=16, upsample_channels=4, encoder_channels=4
 )
 
 
@@ -142,7 +142,7 @@ def memory(
             return lambda: step_of(recipe_for(config, count, precision), accelerator)
         return lambda: forward_of(config, count, precision, device)
 
-    peak_of(maker(TINY, 2), STEPS_OF_A_MEASUREMENT, device)  # what loads code by being used first
+    peak_of(maker(TINY, 8), STEPS_OF_A_MEASUREMENT, device)  # loads and compiles what is used
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "measured_bytes": peak_of(maker(PRESETS[preset], batch_size), STEPS_OF_A_MEASUREMENT, device),

@@ -30,7 +30,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hemlets_lib import model as network_module
 from hemlets_lib.data.sample import normalise
+from hemlets_lib.geometry import Grid
+from hemlets_lib.heatmaps import soft_argmax_3d
 from hemlets_lib.losses import Targets, hemlets_loss
 from hemlets_lib.model import HEMletsNet, ModelConfig
 from hemlets_lib.recipes import Precision
@@ -39,6 +42,7 @@ __all__ = ["HeldBytes", "MemoryUse", "Moment", "inference_memory", "training_mem
 
 _BATCHES = 2, 3  # one image could take another way through a layer
 _MOMENTS = 2  # that Adam keeps of each weight
+_STATISTICS = 5  # that the soft-argmax's kernel keeps of a joint
 
 
 class Moment(NamedTuple):
@@ -115,6 +119,7 @@ def training_memory(
     precision: Precision = "float32",
     average: bool = True,
     gradients_stay: bool = False,
+    fused: bool = True,
 ) -> MemoryUse:
     """The formula of a training step as `train` takes it: full supervision, Adam.
 
@@ -124,13 +129,15 @@ def training_memory(
         average: Whether a moving average of the weights is kept (`TrainConfig.ema_decay`).
         gradients_stay: Whether gradients outlive a step: with several processes, whose message they are,
             or several micro-batches.
+        fused: Whether the soft-argmax goes through its kernel (`kernels.soft_argmax`); else its readable
+            form, which is used where numba or Triton is missing.
 
     Returns:
         The formula, in images of one process and one micro-batch.
     """
 
     def step(batch_size: int) -> _Trace:
-        with _counting() as held:
+        with _counting(fused) as held:
             model = _network(config).train()
             weights = list(model.parameters())
             parts = {"weights": held.bytes}
@@ -162,16 +169,19 @@ def training_memory(
     return _formula(step)
 
 
-def inference_memory(config: ModelConfig, *, precision: Precision = "float32") -> MemoryUse:
+def inference_memory(
+    config: ModelConfig, *, precision: Precision = "float32", fused: bool = True
+) -> MemoryUse:
     """The formula of a forward pass without gradients, whose output is kept.
 
     Args:
-        config: The network.
+        config: The network, as it is trained.
         precision: "bfloat16" computes in autocast; the weights stay float32.
+        fused: As for `training_memory`.
     """
 
     def step(batch_size: int) -> _Trace:
-        with _counting() as held, torch.no_grad():
+        with _counting(fused) as held, torch.no_grad():
             model = _network(config).eval()
             parts = {"weights": held.bytes}
             held.history.clear()
@@ -227,10 +237,33 @@ class HeldBytes(TorchDispatchMode):
 
 
 @contextmanager
-def _counting() -> Iterator[HeldBytes]:
+def _counting(fused: bool) -> Iterator[HeldBytes]:
     """Tensors without contents, counted."""
-    with FakeTensorMode(), HeldBytes() as held:
-        yield held
+    kernel = network_module.soft_argmax_3d_fused  # does not run on such tensors
+    network_module.soft_argmax_3d_fused = _soft_argmax_in_one_pass if fused else soft_argmax_3d
+    try:
+        with FakeTensorMode(), HeldBytes() as held:
+            yield held
+    finally:
+        network_module.soft_argmax_3d_fused = kernel
+
+
+def _soft_argmax_in_one_pass(volume_logits: Tensor, *, grid: Grid | str = Grid.CELL_CENTRED) -> Tensor:
+    return _OnePass.apply(volume_logits, volume_logits.shape[:2])
+
+
+class _OnePass(torch.autograd.Function):
+    """What the soft-argmax's kernel holds: the logits, five numbers of each joint, and a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, joints: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(logits, logits.new_empty(*joints, _STATISTICS, dtype=torch.float32))
+        return logits.new_empty(*joints, 3, dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        logits, _ = ctx.saved_tensors
+        return torch.empty_like(logits), None
 
 
 class _Trace(NamedTuple):

@@ -82,8 +82,17 @@ def real_step(precision: str) -> list[int]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_peak_is_that_of_real_tensors(precision):
-    predicted = training_memory(SMALL, precision=precision).peak(BATCH)
+    predicted = training_memory(SMALL, precision=precision, fused=False).peak(BATCH)  # kernels stand back
     assert predicted == pytest.approx(max(real_step(precision)), rel=0.001)
+
+
+@pytest.mark.parametrize(("precision", "bytes_less"), [("float32", 0), ("bfloat16", 2)])
+def test_the_kernel_keeps_logits_and_five_numbers_in_place_of_probabilities(precision, bytes_less):
+    """Probabilities are float32, also where the logits are bfloat16."""
+    one_pass, readable = (training_memory(SMALL, precision=precision, fused=fused) for fused in (True, False))
+    cells = JOINTS * 6 * 8 * 8
+    assert readable.saved.per_image - one_pass.saved.per_image == bytes_less * cells - JOINTS * 5 * 4
+    assert one_pass.peak(1000) < readable.peak(1000)
 
 
 def test_the_largest_batch_is_the_largest(float32):
