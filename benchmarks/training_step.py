@@ -144,7 +144,7 @@ class Ours:
                 batch, self.config.augmentation, skeleton=shape.skeleton, seed=0, epoch=0, indices=numbers,
                 size=shape.image_size,
             )  # fmt: skip
-            make_targets(moved, shape)
+            make_targets(moved, shape, draw=False)
             times.append(now(self.case.device) - started)
         return 1000 * statistics.median(times[1:])
 

@@ -4,7 +4,8 @@ An operation takes at least the time of its arithmetic at the peak rate, and at 
 inputs and outputs at the rate of copying; the longer of the two is its bound, and what it is bound by.
 Bytes are an estimate: every operation is taken to read its inputs from memory and to write its outputs
 there. What a cache still holds from the operation before is counted all the same, so that a computation
-on small arrays may beat its bound of memory; that of arithmetic it cannot beat.
+on small arrays may beat its bound of memory; that of arithmetic it cannot beat. Compiled kernels of our own
+(`kernels`) are not among PyTorch's operations and go uncounted.
 """
 
 from __future__ import annotations
@@ -119,18 +120,22 @@ def _bytes_moved(operation: Any, args: Any, kwargs: Any, result: Any) -> int:
     """Inputs read, outputs written; a view, or memory that is only reserved, moves nothing."""
     if operation.overloadpacket.__name__.startswith(("empty", "new_empty")):
         return 0
-    inputs = list(_tensors((*args, *kwargs.values())))
+    given = [
+        (argument, args[place] if place < len(args) else kwargs.get(argument.name))
+        for place, argument in enumerate(operation._schema.arguments)
+    ]
+    inputs = list(_tensors([value for _, value in given]))
     known = {tensor.untyped_storage()._cdata for tensor in inputs}
     made = [each for each in _tensors(result) if each.untyped_storage()._cdata not in known]
-    written = [
-        tensor
-        for place, argument in enumerate(operation._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-        for tensor in _tensors(args[place] if place < len(args) else kwargs.get(argument.name))
-    ]
+    written = list(_tensors([value for argument, value in given if _is_written(argument)]))
     if not made and not written:
         return 0
-    return sum(map(_bytes, (*inputs, *made, *written)))
+    read = _tensors([value for argument, value in given if not argument.is_out])
+    return sum(map(_bytes, (*read, *made, *written)))
+
+
+def _is_written(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -65,7 +65,10 @@ def headlines_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
             said, (max(value, 1), float(place)), (5, 0), textcoords="offset points", va="center", fontsize=8
         )
     axes.axvline(1, color=CHARCOAL, lw=1.5)
-    axes.text(1, -0.75, "target", ha="center", va="bottom", fontsize=8)
+    axes.annotate(
+        "target", (1, 1), (0, 3), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+        ha="center", fontsize=8,
+    )  # fmt: skip
     axes.set_xscale("log")
     low, high = min(*margins, 1 / 1.25), max(*margins, 1.25)
     axes.set(xlim=(low / 1.1, high * (high / low) ** 0.5), ylim=(len(lines) - 0.4, -0.8))

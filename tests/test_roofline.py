@@ -54,6 +54,12 @@ def test_in_place_and_repeated_values():
     assert found.gb == pytest.approx((4000 + 4 + 4000) / 1e9)  # read, a single number, written
 
 
+def test_what_is_only_written_is_not_read():
+    one, other = torch.ones(2, 1000)
+    found = works(lambda: torch.add(one, one, out=other))[REST]
+    assert found.gb == pytest.approx(3 * 4000 / 1e9)
+
+
 def test_kinds_of_operations():
     weights = torch.ones(300, requires_grad=True)
     weights.grad = torch.ones(300)
