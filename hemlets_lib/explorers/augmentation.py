@@ -303,6 +303,6 @@ def _length_panel(changes: LabelChanges, before: Batch, after: Batch, skeleton: 
                texts=tuple(f"{ratio:.1f}" if ratio > _HIGHEST_RATIO else "" for ratio in in_picture)),
     )  # fmt: skip
     return Panel(
-        "length of parts, after / before (▲: above 3)", marks, (-0.6, skeleton.num_parts - 0.4),
+        "lengths, after / before (▲: above 3)", marks, (-0.6, skeleton.num_parts - 0.4),
         (0, _HIGHEST_RATIO), labels=("part, in the order above", ""), square=False,
     )  # fmt: skip
