@@ -51,12 +51,17 @@ class FusedNet(HEMletsNet):
         compiled: As in `HEMletsNet.fuse`.
 
     Raises:
-        ValueError: If the precision is another, or the source is fused already.
+        ValueError: If the precision is another, or the source has a `forward` of its own.
     """
 
     def __init__(self, source: HEMletsNet, *, precision: str = "float32", compiled: bool = False) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"`precision` must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+        if type(source).forward is not HEMletsNet.forward:
+            raise ValueError(
+                "`source` must be a HEMletsNet with its own `forward`, whose layers are known; got a "
+                f"{type(source).__name__} with another. Use it as it is."
+            )
         nn.Module.__init__(self)  # the layers are made of the source's, not drawn anew
         self.config, self.precision = source.config, precision
         plain = fold_batch_norms(source)

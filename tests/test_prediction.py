@@ -223,6 +223,36 @@ def test_another_device_works_on_a_copy(model, crop):
     assert next(model.parameters()).device.type == "cpu"
 
 
+# --- law: the fused network ------------------------------------------------------------------------
+
+
+def test_many_pictures_are_predicted_by_a_fused_copy(model, crop, monkeypatch):
+    made = []
+    fuse = HEMletsNet.fuse
+    monkeypatch.setattr(HEMletsNet, "fuse", lambda *args, **more: made.append(more) or fuse(*args, **more))
+    few, many = predict(model, [crop] * 31), predict(model, [crop] * 32)
+    assert len(made) == 1
+    assert_same(predict(model.fuse(), crop), predict(model, crop))
+    torch.testing.assert_close(many.joints_crop[:31], few.joints_crop, atol=1e-4, rtol=0)
+    torch.testing.assert_close(many.triplets[:31], few.triplets, atol=1e-4, rtol=1e-4)
+    watched = model.backbone.register_forward_hook(lambda *_: None)
+    predict(model, [crop] * 32)  # whoever looks into a layer wants it to be there
+    watched.remove()
+    predict(Spots(), [spots_picture()] * 32)
+    assert len(made) == 2  # of which one was ours
+
+
+def test_bfloat16_on_request(model, crop):
+    found, exact = predict(model, crop, precision="bfloat16"), predict(model, crop)
+    assert found.joints_crop.dtype == torch.float32
+    assert 0 < (found.joints_crop - exact.joints_crop).abs().max() < 0.2
+    assert_same(predict(model.fuse(precision="bfloat16"), crop), found)
+    with pytest.raises(ValueError, match="`precision` of this fused network is 'float32', got 'bfloat16'"):
+        predict(model.fuse(), crop, precision="bfloat16")
+    with pytest.raises(ValueError, match=r"`source` must be a HEMletsNet with its own `forward`.*a Spots"):
+        predict(Spots(), crop, precision="bfloat16")
+
+
 # --- law: the flip test ---------------------------------------------------------------------------
 
 

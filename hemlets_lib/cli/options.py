@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-__all__ = ["PATH", "TEXT", "Outfits", "Profile", "Split", "app", "assignments", "path", "text"]
+__all__ = ["PATH", "TEXT", "Outfits", "Precision", "Profile", "Split", "app", "assignments", "path", "text"]
 
 app = typer.Typer(
     name="hemlets",
@@ -33,6 +33,13 @@ class Outfits(StrEnum):
 
     subject = "subject"
     random = "random"
+
+
+class Precision(StrEnum):
+    """Of a network's numbers; the same names as `hemlets_lib.fused_model.PRECISIONS`."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Profile(StrEnum):

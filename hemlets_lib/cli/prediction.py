@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hemlets_lib.cli.options import PATH, app, path, text
+from hemlets_lib.cli.options import PATH, Precision, app, path, text
 
 if TYPE_CHECKING:
     from hemlets_lib.cli.prediction_work import Outcome, PredictionTask
@@ -133,6 +133,10 @@ def predict(
             show_default=f"{_HARDEST}",
         ),
     ] = None,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="bfloat16 is less exact, and faster where the processor knows it."),
+    ] = Precision.float32,
     device: Annotated[
         str | None,
         typer.Option(
@@ -159,10 +163,10 @@ def predict(
         raise typer.BadParameter("expected paths of pictures or videos, or --shards; got both or neither.")
     if box and detect:
         raise typer.BadParameter("expected --box or --detect, got both.")
-    if shards is not None and (box or detect or recursive or every or focal):
+    if shards is not None and (box or detect or recursive or every or focal or precision != "float32"):
         raise typer.BadParameter(
             "expected --shards with --hardest, --weights, --flip and --out at most: labelled crops need no "
-            "--box, --detect, --every, --focal or --recursive."
+            "--box, --detect, --every, --focal, --precision or --recursive."
         )
     if device is not None:
         _check_device(device)
@@ -186,7 +190,7 @@ def predict(
 
     task = PredictionTask(
         weights=weights, device=device, boxes=tuple(box or ()), detect=detect, flip=flip, every=every,
-        focal_px=focal,
+        focal_px=focal, precision=precision,
         selection={"least_score": min_score, "most_overlap": max_overlap, "most_people": max_people},
     )  # fmt: skip
     if box:

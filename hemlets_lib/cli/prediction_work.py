@@ -76,6 +76,7 @@ class PredictionTask:
         flip: Average with the mirrored picture's.
         every: Of videos every so many frames.
         focal_px: The camera's focal length.
+        precision: "float32" or "bfloat16".
     """
 
     weights: Path
@@ -86,6 +87,7 @@ class PredictionTask:
     flip: bool = False
     every: int | None = None
     focal_px: float | None = None
+    precision: str = "float32"
     failures: dict[str, str] = field(default_factory=dict)  # name → what is wrong with the file
 
     def load(self) -> None:
@@ -95,7 +97,8 @@ class PredictionTask:
             FileNotFoundError, ValueError: If there are no such weights, or they cannot be used.
             RuntimeError: If the detector's are not to be had.
         """
-        self._model, info = load_network(self.weights, device=self.device)
+        model, info = load_network(self.weights, device=self.device)
+        self._model = model.fuse(precision=self.precision)
         self._detector: Detector | None = TorchvisionDetector(device=self.device) if self.detect else None
         self.network = network_record(self.weights, info)
         self._made = provenance(Path(__file__).resolve().parent)
@@ -124,7 +127,10 @@ class PredictionTask:
     def asked(self, files: FilesFound) -> dict[str, Any]:
         """What decides the results, as JSON."""
         boxes = [[box.x, box.y, box.width, box.height] for box in self.boxes]
-        options = {"boxes": boxes, "flip": self.flip, "every": self.every, "focal_px": self.focal_px}
+        options: dict[str, Any] = {"boxes": boxes, "flip": self.flip, "every": self.every}
+        options["focal_px"] = self.focal_px
+        if self.precision != "float32":  # which results of before there was a choice have
+            options["precision"] = self.precision
         detector = {"detect": self.detect, **(self.selection if self.detect else {})}
         listed = {_escaped(Path(os.path.abspath(file.path))): _state_of(file.path) for file in files.files}
         return {"files": listed, "weights_sha256": self.network["sha256"], **options, **detector}
