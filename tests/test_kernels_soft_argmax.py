@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -321,6 +322,31 @@ def test_tracing_and_export_see_the_readable_form():
     torch.testing.assert_close(exported(other), soft_argmax_3d(other))  # nothing was frozen
     traced = torch.fx.experimental.proxy_tensor.make_fx(lambda logits: soft_argmax_3d_fused(logits))(volume)
     torch.testing.assert_close(traced(other), soft_argmax_3d(other))
+
+
+def test_without_a_writable_folder_the_kernels_still_compile(monkeypatch):
+    compile_in_memory = numba.njit
+
+    def no_locator(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_in_memory(**options)
+
+    monkeypatch.setattr(numba, "njit", no_locator)
+    assert soft_argmax_cpu.compiled("contract")(lambda x: x + 1)(2) == 3
+
+
+def test_a_worker_of_a_loader_computes_too(two_threads):
+    """Forked by torch, with its own count of threads."""
+    volumes = torch.randn(4, 3, 9, 17, 35)
+    expected = soft_argmax_3d_fused(volumes)
+    loader = torch.utils.data.DataLoader(
+        volumes, batch_size=None, num_workers=1, collate_fn=soft_argmax_3d_fused,
+        multiprocessing_context="fork" if "fork" in torch.multiprocessing.get_all_start_methods() else None,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert torch.equal(torch.stack(list(loader)), expected)
 
 
 def test_without_numba(monkeypatch):
