@@ -23,6 +23,8 @@ __all__ = [
     "Outcome",
     "bench_result",
     "benchmarks_folder",
+    "found_words",
+    "limits_words",
     "run_script",
     "run_scripts",
     "shown_figure",
@@ -189,3 +191,47 @@ def shown_figure(value: float, unit: str) -> str:
         unit: Its unit.
     """
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def found_words(result: Mapping[str, Any]) -> list[str]:
+    """What a committed benchmark has found, a line for each of its headlines; of older ones, in their words.
+
+    Args:
+        result: A file of `benchmarks/results`.
+    """
+    if headlines := result.get("headlines"):
+        return [
+            f"{line['what']}, {line['device']}, against {line['against']}: "
+            f"{shown_figure(line['measured'], line['unit'])}"
+            for line in headlines
+        ]
+    words = [f"{what}: {speed:.0f} images/s" for what, speed in result.get("images_per_second", {}).items()]
+    for each in result.get("prepare", ()):
+        words.append(f"{each['mbit_per_s']:g} Mbit/s: {each['video_frames_per_s_wall']:.0f} video frames/s")
+    for each in result.get("load", ()):
+        words.append(f"loading, batch {each['batch_size']}: {each['images_per_s']:.0f} images/s")
+    times: dict[str, list[float]] = {}
+    for move in result.get("moves", {}).values():
+        times.setdefault(move["form"], []).append(move["median_ms"])
+    words += [f"{form}: {min(ms):.0f} to {max(ms):.0f} ms from key to figure" for form, ms in times.items()]
+    words += [limits_words(limits) for limits in result.get("limits", ())]
+    for row in result.get("rows", ()) if not words else ():
+        if "images_per_s" in row and "precision" in row:
+            freed = f", freed memory {row['freed_memory']}" if "freed_memory" in row else ""
+            words.append(
+                f"{row['threads']} thread(s), {row['precision']}{freed}: {row['images_per_s']:.0f} images/s"
+            )
+        elif "preset" in row and "ms" in row:
+            words.append(f"{row['preset']}, batch {row['batch']}, {row['device']}: {row['ms']:.0f} ms")
+    return words or [f"{len(result.get('rows', ()))} rows"]
+
+
+def limits_words(limits: Mapping[str, Any]) -> str:
+    """A machine's limits in a line.
+
+    Args:
+        limits: As `limits.Limits.to_dict` gives them.
+    """
+    rates = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in limits["gflops"].items())
+    where = f"cpu, {limits['threads']} thread(s)" if limits["device"] == "cpu" else limits["device"]
+    return f"{where}: {rates}; copying {limits['copy_gb_per_s']:.0f} GB/s"

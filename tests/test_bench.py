@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hemlets_lib import bench, cli
-from hemlets_lib.bench import SCRIPTS, benchmarks_folder, run_script, run_scripts, shown_figure
+from hemlets_lib.bench import SCRIPTS, benchmarks_folder, found_words, run_script, run_scripts, shown_figure
 from hemlets_lib.timing import Headline
 
 GOOD = """
@@ -136,6 +136,18 @@ def test_interrupted_it_leaves_the_old_file_and_no_process(tmp_path):
     }  # fmt: skip
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_what_committed_benchmarks_have_found():
+    folder = benchmarks_folder() / "results"
+    found = {path.stem: found_words(json.loads(path.read_text())) for path in folder.glob("*.json")}
+    assert all(found.values())
+    assert any("from key to figure" in words for words in found["explorers"])
+    assert any("bfloat16, freed memory kept: " in words for words in found["training"])
+    assert any(words.startswith("baseline, batch 8, cpu: ") for words in found["forward"])
+    assert found_words({"headlines": [line("a", 2.0, 1.0)]}) == ["a, cpu, against the plain form: 2 ×"]
+    assert found_words({"limits": [LIMITS]})[0].startswith("cpu, 2 thread(s): 250 GFLOP/s")
+    assert found_words({"rows": [{}, {}]}) == ["2 rows"]
 
 
 def test_figures():

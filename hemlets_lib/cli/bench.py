@@ -69,7 +69,7 @@ def _print_table(result: dict[str, Any]) -> None:
     """The headlines, what stops those that miss their targets, and what to hold times against."""
     from rich.table import Table
 
-    from hemlets_lib.bench import shown_figure
+    from hemlets_lib.bench import limits_words, shown_figure
     from hemlets_lib.console import console
 
     table = Table("what", "against", "on", "measured", "target", "", box=None, pad_edge=False)
@@ -87,9 +87,7 @@ def _print_table(result: dict[str, Any]) -> None:
             )
     console.print()
     for limits in result["limits"]:
-        rates = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in limits["gflops"].items())
-        where = limits["device"] if limits["device"] != "cpu" else f"cpu, {limits['threads']} thread(s)"
-        console.print(f"limits, {where}: {rates}; copying {limits['copy_gb_per_s']:.0f} GB/s")
+        console.print(f"limits, {limits_words(limits)}")
     paper = result["paper"]
     console.print(
         f"the paper, on another machine ({paper['device']}): {paper['full_ms']} ms in full, "
