@@ -359,6 +359,15 @@ def test_without_numba(monkeypatch):
     soft_argmax._kernels.cache_clear()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_where_triton_cannot_run_it_is_not_used():
+    pytest.importorskip("triton")
+    soft_argmax._kernels.cache_clear()
+    with pytest.warns(UserWarning, match="soft-argmax takes its readable, slower form: "):
+        assert soft_argmax._kernels("triton") is None
+    soft_argmax._kernels.cache_clear()
+
+
 def run_python(code, **environment):
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True,

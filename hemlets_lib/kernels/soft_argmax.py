@@ -7,9 +7,9 @@ E. The gradient follows from the logits p was made of:
     ∂L/∂logit(c) = p(c) · Σ over axes a of ∂L/∂E_a · (place_a(c) - E_a)
 
 Where the kernels do not apply, the readable form is used: for float64, on devices other than CPU and CUDA,
-where numba or Triton is missing, while a network is traced, compiled or exported, and inside `torch.func`'s
-transforms. A second derivative goes through the readable form too. Small volumes on a CPU are left to it
-because a kernel's call would take longer.
+where numba or Triton is missing or fails, while a network is traced, compiled or exported, and inside
+`torch.func`'s transforms. A second derivative goes through the readable form too. Small volumes on a CPU are
+left to it because a kernel's call would take as long.
 """
 
 from __future__ import annotations
@@ -85,10 +85,17 @@ def is_fused(volume_logits: Tensor) -> bool:
 
 @functools.cache
 def _kernels(kind: str) -> Any:
-    """The module of the CPU's or Triton's kernels, or None, said once, where what it needs is missing."""
+    """The module of the CPU's or Triton's kernels, or None, said once, where what it needs is missing.
+
+    Triton is tried on a volume of one cell: besides a GPU of some age it needs a C compiler, and says so
+    no earlier.
+    """
     try:
-        return importlib.import_module(f"hemlets_lib.kernels.soft_argmax_{kind}")
-    except ImportError as error:
+        module = importlib.import_module(f"hemlets_lib.kernels.soft_argmax_{kind}")
+        if kind == "triton":
+            module.forward(torch.zeros(1, 1, 1, 1, 1, device="cuda"), Grid.CELL_CENTRED)
+        return module
+    except Exception as error:  # of whatever kind: the readable form will do
         warnings.warn(f"soft-argmax takes its readable, slower form: {error}", stacklevel=4)
         return None
 
