@@ -26,6 +26,7 @@ FOLDED_FROM = 12
 """Lines from which on code that makes a picture is folded."""
 
 _COMPARED = "# NBVAL_CHECK_OUTPUT\n"  # a note to the tests, not to readers
+_IMPORTING = re.compile(r"(import|from) |\s|\)|$")  # how each line of a cell of imports begins
 _NUMBERED = re.compile(r"(?P<number>\d+\.\d+)(?:\s|$)")
 _HEADING = re.compile(r"^#{1,4} (?P<text>.+)$")
 _CAPTION = re.compile(r"\*Figures? (?P<numbers>\d+\.\d+(?:(?:, | and | to )\d+\.\d+)*)\.")
@@ -168,7 +169,7 @@ class _Chapter:
         cells = [without_live_outputs(cell) for cell in notebook.cells]
         for cell in cells:
             if cell.cell_type == "code":
-                self._code(cell, is_imports=not imports_seen)
+                self._code(cell, is_imports=not imports_seen or _only_imports(cell.source))
                 imports_seen = True
             elif cell.cell_type == "markdown":
                 self._name_pictures(cell.source)
@@ -231,6 +232,11 @@ class _Chapter:
             output.data = {"text/markdown": f"![{escaped(alt)}]({address})"}
             output.metadata = {}
         self.waiting = []
+
+
+def _only_imports(source: str) -> bool:
+    """Whether a cell does nothing but import: long lists are in two cells."""
+    return all(_IMPORTING.match(line) for line in source.splitlines())
 
 
 def _prose(source: str) -> Iterator[str]:

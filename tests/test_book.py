@@ -250,6 +250,18 @@ def test_a_picture_without_words_is_refused(collect, tmp_path: Path) -> None:
         collect.collect_notebooks(sources.SourceFolder(tmp_path / "sources"), notebooks=tmp_path)
 
 
+def test_every_cell_of_imports_is_folded(collect, tmp_path: Path) -> None:
+    sources = importlib.import_module("sources")
+    new_code = nbformat.v4.new_code_cell
+    codes = ("import a\na.seed()", "import b\n\nfrom c import (\n    d,\n)", "from e import f\nprint(f)")
+    cells = [nbformat.v4.new_markdown_cell("# 01 · Two"), *map(new_code, codes)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_two.ipynb")
+    collect.collect_notebooks(sources.SourceFolder(tmp_path / "sources"), notebooks=tmp_path)
+    (written,) = (tmp_path / "sources").rglob("01_two.ipynb")
+    folded = ["hide-input" in c.metadata.get("tags", ()) for c in nbformat.read(written, 4).cells[1:4]]
+    assert folded == [True, True, False]
+
+
 def test_sources_that_are_no_longer_wanted_go(collect, tmp_path: Path) -> None:
     sources = importlib.import_module("sources")
     first = sources.SourceFolder(tmp_path)
