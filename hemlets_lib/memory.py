@@ -30,10 +30,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hemlets_lib import losses as losses_module
 from hemlets_lib import model as network_module
 from hemlets_lib.data.sample import normalise
-from hemlets_lib.geometry import Grid
-from hemlets_lib.heatmaps import soft_argmax_3d
+from hemlets_lib.kernels.map_loss import Drawing
 from hemlets_lib.losses import Targets, hemlets_loss
 from hemlets_lib.model import HEMletsNet, ModelConfig
 from hemlets_lib.recipes import Precision
@@ -129,8 +129,8 @@ def training_memory(
         average: Whether a moving average of the weights is kept (`TrainConfig.ema_decay`).
         gradients_stay: Whether gradients outlive a step: with several processes, whose message they are,
             or several micro-batches.
-        fused: Whether the soft-argmax goes through its kernel (`kernels.soft_argmax`); else its readable
-            form, which is used where numba or Triton is missing.
+        fused: Whether kernels are used: `kernels.soft_argmax` and `kernels.map_loss`; else their readable
+            forms. A GPU has the first only: there targets are drawn, a hundredth more at 64 cells.
 
     Returns:
         The formula, in images of one process and one micro-batch.
@@ -238,32 +238,46 @@ class HeldBytes(TorchDispatchMode):
 
 @contextmanager
 def _counting(fused: bool) -> Iterator[HeldBytes]:
-    """Tensors without contents, counted."""
-    kernel = network_module.soft_argmax_3d_fused  # does not run on such tensors
-    network_module.soft_argmax_3d_fused = _soft_argmax_in_one_pass if fused else soft_argmax_3d
+    """Tensors without contents, counted; kernels, which do not run on such, are stood in for."""
+    instead: dict[tuple[Any, str], Any] = {}
+    if fused:
+        instead = {
+            (network_module, "soft_argmax_3d_fused"): _soft_argmax_in_one_pass,
+            (losses_module, "can_compare"): lambda predicted, target: True,
+            (losses_module, "squared_errors"): _squared_errors_in_one_pass,
+        }
+    before = {(module, name): getattr(module, name) for module, name in instead}
     try:
+        for (module, name), function in instead.items():
+            setattr(module, name, function)
         with FakeTensorMode(), HeldBytes() as held:
             yield held
     finally:
-        network_module.soft_argmax_3d_fused = kernel
+        for (module, name), function in before.items():
+            setattr(module, name, function)
 
 
-def _soft_argmax_in_one_pass(volume_logits: Tensor, *, grid: Grid | str = Grid.CELL_CENTRED) -> Tensor:
-    return _OnePass.apply(volume_logits, volume_logits.shape[:2])
+def _soft_argmax_in_one_pass(volume_logits: Tensor, *, grid: object) -> Tensor:
+    joints = tuple(volume_logits.shape[:2])
+    return _OnePass.apply(volume_logits, (*joints, _STATISTICS), (*joints, 3))
+
+
+def _squared_errors_in_one_pass(predicted: Tensor, target: object, counted: Tensor) -> Tensor:
+    return _OnePass.apply(predicted, (0,), predicted.shape[:1])
 
 
 class _OnePass(torch.autograd.Function):
-    """What the soft-argmax's kernel holds: the logits, five numbers of each joint, and a gradient."""
+    """What a kernel holds: its input, a few numbers, a small result, and a gradient of the input's size."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, joints: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(logits, logits.new_empty(*joints, _STATISTICS, dtype=torch.float32))
-        return logits.new_empty(*joints, 3, dtype=torch.float32)
+    def forward(ctx: Any, values: Tensor, kept: tuple[int, ...], result: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(values, values.new_empty(kept, dtype=torch.float32))
+        return values.new_empty(result, dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        logits, _ = ctx.saved_tensors
-        return torch.empty_like(logits), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        values, _ = ctx.saved_tensors
+        return torch.empty_like(values), None, None
 
 
 class _Trace(NamedTuple):
@@ -314,8 +328,13 @@ def _targets(config: ModelConfig, batch_size: int) -> Targets:
     targets = Targets(torch.empty(batch_size, joints, 3), joint_valid=valid, has_depth=valid)
     if not config.intermediate:
         return targets
+    along = torch.empty(batch_size, joints, side), torch.empty(batch_size, joints, side)
+
+    def described(*maps: int) -> Drawing:
+        return Drawing(*along, torch.zeros(batch_size, *maps, 2, dtype=torch.long))
+
     return targets._replace(
-        triplets=torch.empty(batch_size, parts, config.num_states, side, side),
+        triplets=described(parts, config.num_states),
         part_mask=torch.empty(batch_size, parts, dtype=torch.bool),
-        heatmaps=torch.empty(batch_size, joints, side, side),
+        heatmaps=described(joints),
     )

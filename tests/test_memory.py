@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hemlets_lib.cli import app
 from hemlets_lib.data.sample import normalise
+from hemlets_lib.kernels.map_loss import Drawing
 from hemlets_lib.losses import Targets, hemlets_loss
 from hemlets_lib.memory import HeldBytes, MemoryUse, Moment, inference_memory, training_memory
 from hemlets_lib.model import PRESETS, HEMletsNet
@@ -64,13 +65,14 @@ def real_step(precision: str) -> list[int]:
         beside = [torch.zeros_like(weight) for weight in model.parameters() for _ in range(3)]
         beside += [torch.zeros_like(buffer) for buffer in model.buffers()]
         valid = torch.ones(BATCH, JOINTS, dtype=torch.bool)
+        along = torch.zeros(BATCH, JOINTS, 8), torch.zeros(BATCH, JOINTS, 8)
         targets = Targets(
             torch.zeros(BATCH, JOINTS, 3),
             joint_valid=valid,
             has_depth=valid,
-            triplets=torch.zeros(BATCH, PARTS, 3, 8, 8),
+            triplets=Drawing(*along, torch.zeros(BATCH, PARTS, 3, 2, dtype=torch.long)),
             part_mask=torch.ones(BATCH, PARTS, dtype=torch.bool),
-            heatmaps=torch.zeros(BATCH, JOINTS, 8, 8),
+            heatmaps=Drawing(*along, torch.zeros(BATCH, JOINTS, 2, dtype=torch.long)),
         )
         held.history.clear()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
@@ -87,11 +89,12 @@ def test_the_peak_is_that_of_real_tensors(precision):
 
 
 @pytest.mark.parametrize(("precision", "bytes_less"), [("float32", 0), ("bfloat16", 2)])
-def test_the_kernel_keeps_logits_and_five_numbers_in_place_of_probabilities(precision, bytes_less):
-    """Probabilities are float32, also where the logits are bfloat16."""
+def test_kernels_keep_logits_for_probabilities_and_no_differences(precision, bytes_less):
+    """Of a joint they keep five numbers. Probabilities are float32, also where the logits are bfloat16."""
     one_pass, readable = (training_memory(SMALL, precision=precision, fused=fused) for fused in (True, False))
-    cells = JOINTS * 6 * 8 * 8
-    assert readable.saved.per_image - one_pass.saved.per_image == bytes_less * cells - JOINTS * 5 * 4
+    cells, differences = JOINTS * 6 * 8 * 8, 4 * (3 * PARTS + JOINTS) * 8 * 8
+    less = readable.saved.per_image - one_pass.saved.per_image
+    assert less == bytes_less * cells - 4 * 5 * JOINTS + differences
     assert one_pass.peak(1000) < readable.peak(1000)
 
 
