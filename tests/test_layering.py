@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "targets",
         "data",
     ),
-    ("checkpoint", "recipes", "tensor_files", "weights"),
+    ("checkpoint", "export", "recipes", "tensor_files", "weights"),
     (
         "train",
         "memory",
@@ -83,6 +83,7 @@ BESIDE = {
     "viz_experiments": GROUND | {"viz", "experiments"},
     "viz_evaluation": GROUND | {"viz", "scores"},
     "viz_ledger": GROUND | {"viz", "viz_experiments", "experiments"},
+    "viz_scale": GROUND | {"viz", "scaling"},
     "viz_scorecard": GROUND | {"viz", "experiments"},
     "viz_speed": GROUND | {"viz", "limits"},
     "viz_teaching": GROUND | {"viz", "viz_3d", "data"},
