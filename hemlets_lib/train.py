@@ -246,7 +246,7 @@ def take_step(
             indices=numbers,
             size=model.image_size,
         )
-        targets = make_targets(batch, model, supervision=config.supervision)
+        targets = make_targets(batch, model, supervision=config.supervision, draw=False)
         is_last = micro == config.micro_batches - 1
         with contextlib.nullcontext() if is_last else accelerator.no_sync(network):
             with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bfloat16"):
