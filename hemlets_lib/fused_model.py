@@ -88,7 +88,8 @@ class FusedNet(HEMletsNet):
         triplets = heatmaps = None
         if self._replayed:
             torch.compiler.cudagraph_mark_step_begin()
-        maps, volume = self._run(self.layers, images)
+        run = _Layers.forward if torch.compiler.is_compiling() else self._run  # not compiled twice
+        maps, volume = run(self.layers, images)
         volume = volume.unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, D, H, W)
         joints = self._with_depth(soft_argmax_3d_fused(volume, grid=config.grid))  # (B, J, 3)
         if self._replayed:  # the graph's next run writes where this one did

@@ -1,7 +1,8 @@
-"""`hemlets convert`."""
+"""`hemlets convert` and `hemlets export`."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,18 @@ if TYPE_CHECKING:
     from hemlets_lib.channels import ChannelReport
     from hemlets_lib.model import HEMletsNet
 
-__all__ = ["convert"]
+__all__ = ["convert", "export"]
 
 _SUFFIX = ".safetensors"
+
+
+class Format(StrEnum):
+    """The same names as `hemlets_lib.export.SUFFIXES`."""
+
+    torch = "torch"
+    onnx = "onnx"
+
+
 _LEAST_CERTAIN = 0.5  # of the channels; below it the pictures are not such as the network knows
 
 
@@ -58,11 +68,7 @@ def convert(
     out = out or weights.with_suffix(_SUFFIX)
     if out.suffix != _SUFFIX:
         raise typer.BadParameter(f"expected a name that ends in {_SUFFIX}, got {out}.", param_hint="--out")
-    if out.exists() and not force:
-        raise typer.BadParameter(
-            f"expected a new file, got {out}, which is there. Name another, or add --force to replace it.",
-            param_hint="--out",
-        )
+    _check_new(out, force=force)
     model, info = load_network(weights, device=device or device_summary()["device"])
     console.print(describe_network(info), markup=False)
     if info.library_version is not None and inspect is None:
@@ -107,3 +113,58 @@ def _in_order(model: HEMletsNet, folder: Path, n: int) -> tuple[HEMletsNet, Chan
         console.print("The channels are in this library's order already, and stay so.")
         return model, report
     return reorder_channels(model, report.channels), report
+
+
+@app.command(
+    epilog="Example:  hemlets export --format onnx --out nano.onnx\n\n"
+    "Example:  hemlets export official.safetensors --format torch --out official.pt2"
+)
+def export(
+    weights: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A checkpoint, or the authors' .pth.",
+            parser=path,
+            metavar="WEIGHTS",
+            show_default="the shipped nano.safetensors",
+        ),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="torch.export's .pt2, or ONNX (pip install 'hemlets\\[export]').")
+    ] = Format.torch,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write.", show_default="the weights' name, in this folder", **PATH),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the network as a file that runs without this library, and check that it gives the same.
+
+    It takes normalised pictures, any number at once, and gives joints, triplets and heatmaps.
+    """
+    from hemlets_lib.console import console
+    from hemlets_lib.data.samples import find_weights
+    from hemlets_lib.export import SUFFIXES, export_network
+    from hemlets_lib.weights import describe_network, load_network
+
+    weights, suffix = weights or find_weights("nano"), SUFFIXES[format]
+    out = out or Path(weights.stem + suffix)
+    if out.suffix != suffix:
+        raise typer.BadParameter(f"expected a name that ends in {suffix}, got {out}.", param_hint="--out")
+    _check_new(out, force=force)
+    model, info = load_network(weights, device="cpu")
+    console.print(describe_network(info), markup=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    difference = export_network(model, out)
+    size_mb = out.stat().st_size / 1e6
+    console.print(
+        f"Written to {out}: {size_mb:.0f} MB; its outputs differ by {difference:.0e} at most", markup=False
+    )
+
+
+def _check_new(out: Path, *, force: bool) -> None:
+    if out.exists() and not force:
+        raise typer.BadParameter(
+            f"expected a new file, got {out}, which is there. Name another, or add --force to replace it.",
+            param_hint="--out",
+        )
