@@ -261,7 +261,7 @@ def _channels_and_maps(
     config, batch = model.config, collate(samples)
     output = model(normalise(batch.images.to(next(model.parameters()).device)))
     targets = make_targets(batch, config)
-    assert targets.triplets is not None and targets.heatmaps is not None  # supervision is "full"
+    assert isinstance(targets.triplets, Tensor) and isinstance(targets.heatmaps, Tensor)  # both, and drawn
     assert targets.part_mask is not None and targets.joint_valid is not None
     states_known = targets.part_mask.repeat_interleave(config.num_states, dim=1)
     return (
