@@ -112,7 +112,7 @@ def cost_rows(quick: bool) -> list[dict[str, Any]]:
         for value, config, count in variants:
             ways[f"forward {value}"] = forward_of(config, count, "float32", accelerator.device)
             ways[f"step {value}"] = step_of(recipe_for(config, count), accelerator)
-        times = times_ms(ways, rounds=3 if quick else 9, device=accelerator.device.type)
+        times = times_ms(ways, rounds=3 if quick else 5, device=accelerator.device.type)
         ms = medians_ms(times)
         for value, config, count in variants:
             rows.append(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 from hemlets_lib.scaling import LINKS, plan
 from hemlets_lib.viz import BLUE, CHARCOAL, GREEN, ORANGE, PURPLE, SKY, VERMILLION
@@ -26,6 +26,7 @@ __all__ = [
 
 Rows = Sequence[Mapping[str, Any]]
 _BAND_PERCENT = 10
+_MEGABYTES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)  # ticks
 # What is timed → the field of a row, colour, marker.
 _TIMED = {"training step": ("step_ms", BLUE, "s"), "forward pass": ("forward_ms", ORANGE, "o")}
 _UNITS = {"batch size": "images", "resolution": "side of the picture, px", "depth": "slices of the volume"}
@@ -69,15 +70,13 @@ def cost_figure(rows: Rows) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         here = _on(rows, name)
         values = [row["value"] for row in here]
+        said = []
         for label, (field, colour, marker) in _TIMED.items():
             costs = [row[field] for row in here]
             axes.plot(values, costs, color=colour, marker=marker, ms=5, label=label)
-            axes.annotate(
-                f"∝ n^{slope(values, costs):.2f}", (values[-1], costs[-1]), xytext=(-3, 6),
-                textcoords="offset points", ha="right", fontsize=8, color=CHARCOAL,
-            )  # fmt: skip
-        axes.set(xscale="log", yscale="log", title=name)
-        axes.title.set_fontsize(9)
+            said.append(f"{label} $n^{{{slope(values, costs):.2f}}}$")
+        axes.set(xscale="log", yscale="log")
+        axes.set_title("\n".join([name, *said]), fontsize=8.5)
         axes.set_xlabel(_UNITS.get(name, name), fontsize=8)
         axes.set_xticks(values, [str(value) for value in values])
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -181,8 +180,10 @@ def memory_figure(rows: Rows) -> Figure:
                 marker, color=colour, mec=CHARCOAL, mew=0.6, ms=7, label=f"freed memory {freed}",
             )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    ticks = [tick for tick in _MEGABYTES if ends[0] <= tick <= ends[1]]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("measured peak, MB", fontsize=9)
     axes.set_ylabel("formula, MB", fontsize=9)
