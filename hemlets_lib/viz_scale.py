@@ -99,7 +99,7 @@ def cost_words(rows: Rows) -> str:
                 f"{name} {values[0]} to {values[-1]}: {label} {costs[0]:.3g} to {costs[-1]:.3g} ms, exponent "
                 f"{slope(values, costs):.2f}"
             )
-    return "Four panels with logarithmic axes, time against what changes. " + "; ".join(said) + "."
+    return "A panel for each, with logarithmic axes, time against what changes. " + "; ".join(said) + "."
 
 
 def _by_number(rows: Rows) -> dict[str, dict[int, float]]:
