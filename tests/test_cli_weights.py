@@ -1,4 +1,4 @@
-"""`hemlets convert`: the authors' file becomes a checkpoint, and its channels are put in order."""
+"""`hemlets convert`: the authors' file becomes a checkpoint, its channels put in order; `hemlets export`."""
 
 from __future__ import annotations
 
@@ -130,3 +130,24 @@ def test_channels_of_a_network_that_shows_nothing(call, tmp_path):
             "--out", tmp_path / "o.safetensors",
         )  # fmt: skip
     assert names(tmp_path) == ["blank.safetensors"]
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_exported_once(tmp_path):
+    def export(*arguments) -> tuple[int, str]:
+        given = ["export", *map(str, arguments)]
+        result = CliRunner().invoke(cli.app, given, env={"COLUMNS": "220"})
+        return result.exit_code, " ".join(result.output.replace("│", " ").split())
+
+    config = ModelConfig("plain", "tiny", 32, 8, 5, upsample_channels=4, intermediate=False)
+    weights, out = tmp_path / "small.safetensors", tmp_path / "new" / "small.pt2"
+    save_checkpoint(weights, HEMletsNet(config))
+    status, said = export(weights, "--format", "onnx", "--out", out)
+    assert status == 2 and f"expected a name that ends in .onnx, got {out}" in said
+    status, said = export(weights, "--out", out)
+    assert status == 0 and f"Written to {out}: " in said and "its outputs differ by" in said
+    assert torch.export.load(out).module()(torch.zeros(3, 3, 32, 32))[0].shape == (3, 18, 3)
+    status, said = export(weights, "--out", out)
+    assert status == 2 and "expected a new file" in said and "--force" in said
