@@ -170,8 +170,9 @@ class HEMletsNet(nn.Module):
         fused = self.feature_branch(features)  # (B, 256, 64, 64)
         if config.intermediate:
             maps = self.hemlets_branch(features)  # (B, K·S + J, 64, 64)
-            triplets = maps[:, : self.num_triplet_maps].unflatten(1, (skeleton.num_parts, config.num_states))
-            heatmaps = maps[:, self.num_triplet_maps :]  # (B, J, 64, 64)
+            # One split, not two slices: backward then joins the halves and does not add two padded ones.
+            triplets, heatmaps = maps.split([self.num_triplet_maps, skeleton.num_joints], dim=1)
+            triplets = triplets.unflatten(1, (skeleton.num_parts, config.num_states))  # (B, 14, 3, 64, 64)
             encoded = self.encoder(maps)  # (B, 256, 64, 64)
             fused = torch.cat([fused, encoded], dim=1)  # (B, 512, 64, 64)
         volume = self.head(fused).unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, 64, 64, 64)
@@ -182,8 +183,8 @@ class HEMletsNet(nn.Module):
         """A copy for inference: the same function in fewer and faster layers. `fused_model` says how.
 
         Args:
-            precision: "float32", equal to this network to 1e-4; "bfloat16" or "float16", which take half
-                the memory and, where the hardware has them, half the time. Joints are float32 always.
+            precision: "float32", equal to this network to 1e-4; or "bfloat16", which takes half the memory
+                and, where the hardware has it, half the time. Joints are float32 always.
             compiled: Through `torch.compile`, as a CUDA graph on a GPU. The first call of each batch size
                 takes a minute then. Where compiling fails, the network warns and runs without.
 

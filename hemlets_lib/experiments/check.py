@@ -61,9 +61,12 @@ REFERENCES = (
     ("rivals", "few 3D repeated, depth order on the rest", "ranking loss"),
     ("rivals", "few 3D repeated, depth order on the rest", "tri-state labels"),
     ("rivals", "few 3D repeated, depth order on the rest", "volume heatmaps"),
-    ("rivals", "few 3D repeated, depth order on the rest", "lifted from 2D"),
 )
-"""Experiment, setting and condition of each cell that is run again, with seed 0."""
+"""Experiment, setting and condition of each cell that is run again, with seed 0.
+
+The rival "lifted from 2D" is none of them: after so few steps one unit in the last place of its 2D joints
+moves the error by 30 mm, so that a difference would say nothing.
+"""
 
 
 @dataclass(frozen=True)
