@@ -80,6 +80,7 @@ def cost_figure(rows: Rows) -> Figure:
         axes.set_xlabel(_UNITS.get(name, name), fontsize=8)
         axes.set_xticks(values, [str(value) for value in values])
         axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.2)
         _quiet(axes)
     panels[0].set_ylabel("ms", fontsize=9)
