@@ -1,19 +1,33 @@
-"""Pictures of an evaluation: errors by action and by joint, and how often the parts' states are right."""
+"""Pictures of an evaluation: errors by action, joint, threshold and convention; how often states hold."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from hemlets_lib.scores import Evaluation
-from hemlets_lib.viz import CHARCOAL, ORANGE, SIDE_COLOURS, SKY, side_of
+from hemlets_lib.viz import CHARCOAL, ORANGE, SIDE_COLOURS, SKY, as_array, side_of
 
-__all__ = ["draw_columns", "draw_joint_errors", "draw_polarity", "evaluation_figure"]
+__all__ = [
+    "conventions_figure",
+    "draw_columns",
+    "draw_joint_errors",
+    "draw_polarity",
+    "evaluation_figure",
+    "thresholds_figure",
+]
 
 _MARKERS = (("D", CHARCOAL), ("o", "white"), ("^", SKY))
 _SIDE_HATCHES = {"left": "//", "right": "", "centre": ".."}
 _SOURCE_LOOKS = (("o", ORANGE), ("s", SKY), ("|", CHARCOAL))
+_METRIC_LOOKS = (("o", ORANGE, -0.22), ("s", SKY, 0), ("D", CHARCOAL, 0.22))  # the last: how far aside
+_GROUP_LOOKS = ((ORANGE, ""), (SKY, "//"))
+_LINES = ("--", ":", "-.")
 
 
 def evaluation_figure(evaluation: Evaluation, *, title: str = "") -> Figure:
@@ -110,3 +124,73 @@ def draw_polarity(axes: Axes, evaluation: Evaluation) -> None:
 def _looks(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     """A source keeps its marker where another is missing."""
     return _SOURCE_LOOKS[len(_SOURCE_LOOKS) - len(evaluation.polarity) :]
+
+
+def thresholds_figure(
+    errors_mm: Float[Tensor, "B J"],
+    thresholds_mm: Float[Tensor, "N"],
+    curve: Float[Tensor, "N"],
+    of_joints: Mapping[str, Float[Tensor, "N"]],
+) -> Figure:
+    """Joints' errors as a histogram, and as the share of joints below each threshold.
+
+    Args:
+        errors_mm: Of the joints that are counted.
+        thresholds_mm: From 0 up.
+        curve: Percent of `errors_mm` below each.
+        of_joints: Name → the same of a single joint; three at most.
+
+    Source: Eq. (6.3) of notebook 06.
+    """
+    errors, thresholds, count = as_array(errors_mm), as_array(thresholds_mm), errors_mm.shape[1]
+    figure = Figure(figsize=(9.6, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.hist(errors.ravel(), bins=range(0, 401, 10), color="#bbbbbb")
+    for name, level, colour, line in (
+        ("mean", errors_mm.mean().item(), ORANGE, "-"),
+        ("median", errors_mm.median().item(), SKY, "--"),
+    ):
+        left.axvline(level, color=colour, lw=2, ls=line, label=f"{name} {level:.0f} mm")
+    left.set(xlabel="error of a joint, mm", ylabel="joints", title=f"{count} joints, root left out")
+    left.legend(fontsize=8, frameon=False)
+    right.fill_between(thresholds, as_array(curve), color=ORANGE, alpha=0.3)
+    label = f"{count} joints: AUC {curve.mean():.1f} %"
+    right.plot(thresholds, as_array(curve), color=ORANGE, lw=2.5, label=label)
+    for (name, shares), line in zip(of_joints.items(), _LINES, strict=False):
+        right.plot(thresholds, as_array(shares), line, color=CHARCOAL, label=name)
+    right.set(xlabel="threshold, mm", ylabel="3DPCK, %", ylim=(0, 101), xlim=(0, thresholds[-1]))
+    right.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def conventions_figure(
+    scores: Mapping[str, Mapping[str, float]], off_percent: Mapping[str, Float[Tensor, "N"]]
+) -> Figure:
+    """What ways of scoring do to metrics, beside how far a distance that was searched for is off.
+
+    Args:
+        scores: Way → metric → mm; three metrics at most.
+        off_percent: Group of people → distance found, percent off the true one; two groups at most.
+    """
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    count = len(scores)
+    for name, (marker, colour, aside) in zip(next(iter(scores.values())), _METRIC_LOOKS, strict=False):
+        places = [place + aside for place in range(count)]  # one below the other, or they would hide
+        values = [row[name] for row in scores.values()]
+        left.plot(values, places, marker, color=colour, mec=CHARCOAL, ms=8, label=name)
+    left.set_yticks(range(count), [way.replace(", averaged", ",\naveraged") for way in scores])
+    left.margins(x=0.12)
+    left.set(xlabel="mm, Avg of frames", ylim=(count - 0.5, -0.5))
+    left.grid(axis="x", alpha=0.3)
+    between, across = np.arange(count - 1) + 0.5, left.get_yaxis_transform()
+    left.hlines(between, 0, 1, "#bbbbbb", lw=0.8, transform=across)
+    left.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    for (name, off), (colour, hatch) in zip(off_percent.items(), _GROUP_LOOKS, strict=False):
+        right.hist(
+            as_array(off), bins=range(-15, 16), color=colour, alpha=0.7, hatch=hatch, ec="white", label=name
+        )
+    right.axvline(0, color=CHARCOAL, ls="--", lw=1)
+    right.set(xlabel="distance found, % off the true one", ylabel="people")
+    right.legend(fontsize=8, frameon=False)
+    return figure

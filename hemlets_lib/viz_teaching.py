@@ -1,4 +1,4 @@
-"""Figures that explain an idea: sectors of Eq. (1), labels and their noise, networks on the same people."""
+"""Figures of ideas: sectors of Eq. (1), gradients, errors in space, labels and noise, networks compared."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from hemlets_lib.data.sample import Sample
@@ -16,9 +17,17 @@ from hemlets_lib.geometry import crop_to_px
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.triplets import UNKNOWN
 from hemlets_lib.viz import CHARCOAL, ORANGE, SKY, as_array, draw_image, draw_pose, state_colour, state_label
-from hemlets_lib.viz_3d import draw_pose_3d
+from hemlets_lib.viz_3d import POSE_STYLES, draw_pose_3d
 
-__all__ = ["labelled_people_figure", "noise_figure", "sectors_figure", "side_by_side_figure"]
+__all__ = [
+    "descent_figure",
+    "error_views_figure",
+    "labelled_people_figure",
+    "noise_figure",
+    "pull_figure",
+    "sectors_figure",
+    "side_by_side_figure",
+]
 
 _NO_ANSWER = "#e6e6e6"
 _LOOKS = ((SKY, ""), (ORANGE, "//"), (CHARCOAL, "xx"), (_NO_ANSWER, ".."))  # of stacked bars: colour, hatch
@@ -49,6 +58,101 @@ def sectors_figure(degrees: Float[Tensor, "N"], polarity: Int[Tensor, "N"], *, e
     right.plot(as_array(degrees), as_array(polarity), color="black")
     right.set(xlabel="tilt towards the camera (degrees)", ylabel="polarity", xticks=range(-90, 91, 30))
     right.set_yticks([-1, 0, 1], ["−1", "0", "+1"])
+    return figure
+
+
+def descent_figure(
+    runs: Mapping[str, tuple[Float[Tensor, "T N"], Sequence[float]]], *, truth: float
+) -> Figure:
+    """Soft-argmax led by its own gradient: the first pull on each cell, and two rows over the steps.
+
+    Args:
+        runs: Name → probabilities of the cells at each step, and where soft-argmax is, in cells; two of them,
+            whose first gives the pull.
+        truth: Where it should be, in cells.
+
+    Source: Eq. (2.3) of notebook 02.
+    """
+    figure = Figure(figsize=(10.5, 3.3), layout="constrained")
+    first, *others = figure.subplots(1, 3, width_ratios=(1, 1.2, 1.4))
+    name, (history, places) = next(iter(runs.items()))
+    cells = np.arange(history.shape[1])
+    probs = as_array(history[0])
+    first.bar(cells, probs, color="#cccccc", label="$p$")
+    pull = probs * (cells - places[0])
+    first.bar(cells, pull, width=0.4, color=CHARCOAL, label=r"$p\,(x - \hat x)$")
+    first.axvline(places[0], color=CHARCOAL, lw=1, ls=":")
+    first.set(xlabel="cell", ylabel="probability, gradient (cells)", ylim=(-0.3, 0.3))
+    first.set_title(f"{name}: the first gradient")
+    first.legend(frameon=False, loc="upper right")
+    for axes, (name, (history, places)) in zip(others, runs.items(), strict=True):
+        picture = axes.imshow(
+            as_array(history).T, cmap="cividis", aspect="auto", origin="lower", vmin=0, vmax=0.3
+        )
+        axes.plot(places, color="white", lw=2, label=r"soft-argmax $\hat x$")
+        axes.axhline(truth, color="white", ls=":", label="truth")
+        axes.set(xlabel="step down the gradient", ylabel="cell", title=f"starting {name}")
+    others[0].legend(loc="upper right", facecolor="#333333", labelcolor="white", fontsize=8)
+    figure.colorbar(picture, ax=others[1], label="probability")
+    return figure
+
+
+def pull_figure(
+    pulls: Mapping[str, Float[Tensor, "D H W"]], *, believed: tuple[float, float], true: tuple[float, float]
+) -> Figure:
+    """How a step down the loss changes the scores of a volume, from above and along z.
+
+    Args:
+        pulls: Name → minus the gradient; two of them.
+        believed: Where the volume has the joint, (x, z) in cells.
+        true: Where it is.
+
+    Source: Eq. (2.4) of notebook 02.
+    """
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    *maps, marginal = figure.subplots(1, 3)
+    looks = ((CHARCOAL, "-"), (ORANGE, "--"))
+    for axes, (title, pull), (colour, line) in zip(maps, pulls.items(), looks, strict=True):
+        picture = axes.imshow(as_array(pull.sum(1)), cmap="PuOr_r", vmin=-0.06, vmax=0.06)  # summed over y
+        axes.plot(*believed, "o", color="black", label="believed", ls="none")
+        axes.plot(*true, "*", color="black", ms=11, label="true", ls="none")
+        axes.set(title=title, xlabel="x (cell)", ylabel="z (cell), away ↓")
+        marginal.plot(as_array(pull.sum((1, 2))), line, color=colour, label=title)
+    maps[0].legend(loc="upper left", fontsize=8)
+    figure.colorbar(picture, ax=maps[1], label="−gradient")
+    marginal.axvline(believed[1], color="black", lw=0.8, ls=":")
+    marginal.set(xlabel="z (cell)", title="z-marginal of −gradient")
+    marginal.legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def error_views_figure(
+    sample: Sample,
+    joints_crop: Float[Tensor, "J D"],
+    true_mm: Float[Tensor, "J 3"],
+    views: Mapping[str, tuple[Float[Tensor, "J 3"], float]],
+    skeleton: Skeleton,
+) -> Figure:
+    """A predicted pose over its picture, and beside the true one in space.
+
+    Args:
+        sample: The picture.
+        joints_crop: As predicted; x and y are drawn.
+        true_mm: The true pose.
+        views: Title → the predicted pose as it is compared, and the camera's azimuth in degrees.
+        skeleton: Theirs.
+    """
+    columns = 1 + len(views)
+    figure = Figure(figsize=(2.65 * columns, 3.7), layout="constrained")
+    axes = figure.add_subplot(1, columns, 1)
+    draw_image(axes, sample.image, title="joints as predicted")
+    draw_pose(axes, crop_to_px(joints_crop[:, :2], sample.size), skeleton)
+    for place, (title, (pose, azimuth)) in enumerate(views.items(), start=2):
+        space = figure.add_subplot(1, columns, place, projection="3d")
+        draw_pose_3d(space, {"true": true_mm, "predicted": pose}, skeleton, azimuth=azimuth)
+        space.set_title(title, fontsize=9)
+    lines = [Line2D([], [], color=colour, ls=style, lw=2) for colour, style, _ in POSE_STYLES[:2]]
+    figure.legend(lines, ["true", "predicted"], loc="outside lower right", ncols=2, frameon=False, fontsize=9)
     return figure
 
 

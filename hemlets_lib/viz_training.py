@@ -29,7 +29,7 @@ from hemlets_lib.run_folder import RunFolder
 from hemlets_lib.skeleton import Skeleton
 from hemlets_lib.viz import CHARCOAL, ORANGE, SKY, as_array, draw_image, draw_pose, edges_between, png_bytes
 
-__all__ = ["NotebookWatcher", "training_figure", "training_words"]
+__all__ = ["NotebookWatcher", "parts_of_loss_figure", "training_figure", "training_words"]
 
 Record = Mapping[str, Any]
 
@@ -42,6 +42,8 @@ _LOSSES = {
     "z": ("z (Eq. 6)", SKY, "--"),
 }
 _ERRORS = {"mpjpe_mm": ("MPJPE", CHARCOAL, "o-"), "pa_mpjpe_mm": ("PA-MPJPE", SKY, "s--")}
+_STACKED = ((ORANGE, ""), ("#F5D79B", "//"), (SKY, ""), ("#BFE0F5", "//"))  # as above, paler for dashed
+_TICKS_MM = (20, 25, 30, 40, 50, 60, 80, 100, 150)
 _LEVEL_LINES = (":", "-.", "--")
 _SHARE = 0.05  # of the time of a run goes into drawing it, at most
 
@@ -90,6 +92,37 @@ def training_words(records: Sequence[Record]) -> str:
         if tried and name in tried[-1]
     ]
     return f"{words} {', '.join(found)}." if found else words
+
+
+def parts_of_loss_figure(weighed: Mapping[str, Sequence[float]], records: Sequence[Record]) -> Figure:
+    """A finished run in other axes: its weighed terms stacked, errors on log-log axes, the learning rate.
+
+    Args:
+        weighed: Term → its part of the total in each record of a loss; four of them.
+        records: Of the run, in order.
+    """
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    stacked, power, rate = figure.subplots(1, 3)
+    losses, tried = _of_kind(records, "train"), _of_kind(records, "validation")
+    images = _column(losses, "images")
+    areas = stacked.stackplot(
+        images, *weighed.values(), labels=list(weighed), colors=[colour for colour, _ in _STACKED]
+    )
+    for area, (_, hatch) in zip(areas, _STACKED, strict=True):
+        area.set(hatch=hatch, ec="white", lw=0.5)
+    stacked.set(xscale="log", xlabel="images seen (log scale)", title="what the loss is made of")
+    for name, (label, colour, line) in _ERRORS.items():
+        power.plot(_column(tried, "images"), _column(tried, name), line, color=colour, ms=4, label=label)
+    power.set(xscale="log", yscale="log", xlabel="images seen (log scale)", title="validation, log-log (mm)")
+    errors = _column(tried, "mpjpe_mm")
+    ticks = [tick for tick in _TICKS_MM if 0.7 * errors.min() < tick < 1.1 * errors.max()]
+    power.set_yticks(ticks, ticks)
+    power.minorticks_off()
+    for axes in (stacked, power):
+        axes.legend(fontsize=8, frameon=False)
+    rate.plot(images, _column(losses, "learning_rate"), color=CHARCOAL)
+    rate.set(xlabel="images seen", title="learning rate", ylim=(0, None))
+    return figure
 
 
 class NotebookWatcher:

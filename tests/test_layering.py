@@ -81,6 +81,7 @@ BESIDE = {
     "viz_network": GROUND | {"viz", "model"},
     "viz_training": GROUND | {"viz", "data", "model", "prediction", "recipes", "run_folder"},
     "viz_experiments": GROUND | {"viz", "experiments"},
+    "viz_data": GROUND | {"viz", "data"},
     "viz_evaluation": GROUND | {"viz", "scores"},
     "viz_ledger": GROUND | {"viz", "viz_experiments", "experiments"},
     "viz_scale": GROUND | {"viz", "scaling"},

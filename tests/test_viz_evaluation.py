@@ -11,7 +11,14 @@ from hemlets_lib.data.sample import Meta
 from hemlets_lib.protocols import PROTOCOLS
 from hemlets_lib.scores import Poses, score_poses
 from hemlets_lib.viz import SIDE_COLOURS, png_bytes
-from hemlets_lib.viz_evaluation import draw_columns, draw_joint_errors, draw_polarity, evaluation_figure
+from hemlets_lib.viz_evaluation import (
+    conventions_figure,
+    draw_columns,
+    draw_joint_errors,
+    draw_polarity,
+    evaluation_figure,
+    thresholds_figure,
+)
 
 
 @pytest.fixture
@@ -81,3 +88,35 @@ def test_the_whole_figure(evaluation):
     assert png_bytes(figure).startswith(b"\x89PNG")
     assert figure.get_suptitle() == "A network on something"
     assert evaluation_figure(evaluation).get_suptitle() == "Human3.6M, the layout of Table 1"
+
+
+def test_errors_are_counted_as_bars_and_as_shares_below_each_threshold():
+    errors_mm = torch.tensor([[5.0, 15.0, 25.0], [12.0, 95.0, 148.0]])
+    thresholds = torch.tensor([0.0, 20.0, 50.0, 100.0])
+    curve = torch.tensor([0.0, 50.0, 66.7, 83.3])
+    knee = torch.tensor([0.0, 100.0, 100.0, 100.0])
+    left, right = thresholds_figure(errors_mm, thresholds, curve, {"right knee": knee}).axes
+    heights = [bar.get_height() for bar in left.patches]
+    assert sum(heights) == 6 and heights[:3] == [1, 2, 1] and heights[9] == heights[14] == 1
+    assert [line.get_xdata()[0] for line in left.lines] == pytest.approx([50.0, 15.0])
+    assert [line.get_label() for line in left.lines] == ["mean 50 mm", "median 15 mm"]
+    assert [line.get_label() for line in right.lines] == ["3 joints: AUC 50.0 %", "right knee"]
+    for line, shares in zip(right.lines, (curve, knee), strict=True):
+        assert list(line.get_ydata()) == pytest.approx(shares.tolist())
+
+
+def test_each_metric_has_a_marker_in_each_way_of_scoring_and_each_group_its_histogram():
+    scores = {"told, averaged": {"MPJPE": 60.0, "PA-MPJPE": 45.0}, "found": {"MPJPE": 64.0, "PA-MPJPE": 44.0}}
+    off = {"S9": torch.tensor([-1.5, -0.5, 2.5]), "S11": torch.tensor([-4.5])}
+    left, right = conventions_figure(scores, off).axes
+    assert {line.get_label(): list(line.get_xdata()) for line in left.lines} == {
+        "MPJPE": [60.0, 64.0],
+        "PA-MPJPE": [45.0, 44.0],
+    }
+    assert [label.get_text() for label in left.get_yticklabels()] == ["told,\naveraged", "found"]
+    assert left.get_ylim() == (1.5, -0.5)  # the first on top
+    counted = {
+        bars[0].get_label(): {bar.get_x(): bar.get_height() for bar in bars if bar.get_height()}
+        for bars in right.containers
+    }
+    assert counted == {"S9": {-2: 1, -1: 1, 2: 1}, "S11": {-5: 1}}

@@ -11,7 +11,15 @@ from hemlets_lib.data.samples import load_samples
 from hemlets_lib.skeleton import HEMLETS18
 from hemlets_lib.triplets import UNKNOWN
 from hemlets_lib.viz import state_colour
-from hemlets_lib.viz_teaching import labelled_people_figure, noise_figure, sectors_figure, side_by_side_figure
+from hemlets_lib.viz_teaching import (
+    descent_figure,
+    error_views_figure,
+    labelled_people_figure,
+    noise_figure,
+    pull_figure,
+    sectors_figure,
+    side_by_side_figure,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +82,42 @@ def test_networks_stand_beside_each_other(samples):
     ]  # fmt: skip
     assert len(figure.axes) == 4 * len(samples)
     assert len(figure.axes[1].lines) == 2 * len(HEMLETS18.bones)
+
+
+def test_the_first_pull_sums_to_zero_and_each_row_is_drawn_with_its_place():
+    history = torch.tensor([[0.1, 0.2, 0.6, 0.1], [0.0, 0.1, 0.8, 0.1]])
+    places = (history @ torch.arange(4.0)).tolist()
+    doubtful = history.flip(1)
+    runs = {"confident": (history, places), "in doubt": (doubtful, (doubtful @ torch.arange(4.0)).tolist())}
+    first, left, right, _ = descent_figure(runs, truth=2.5).axes
+    probs, pull = ([bar.get_height() for bar in bars] for bars in first.containers)
+    np.testing.assert_allclose(probs, history[0])
+    np.testing.assert_allclose(pull, [0.1 * -1.7, 0.2 * -0.7, 0.6 * 0.3, 0.1 * 1.3], atol=1e-6)
+    assert sum(pull) == pytest.approx(0, abs=1e-6)
+    for axes, (name, (rows, at)) in zip((left, right), runs.items(), strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), rows.T)
+        assert list(axes.lines[0].get_ydata()) == at and axes.lines[1].get_ydata()[0] == 2.5
+        assert axes.get_title() == f"starting {name}"
+
+
+def test_a_volume_of_pulls_is_summed_over_y_from_above_and_over_the_picture_along_z():
+    pulls = {name: torch.randn(4, 5, 6) for name in ("with depth", "2D only")}
+    *maps, marginal, _ = pull_figure(pulls, believed=(2, 3), true=(5, 1)).axes
+    for axes, line, (name, pull) in zip(maps, marginal.lines, pulls.items(), strict=False):
+        np.testing.assert_allclose(axes.images[0].get_array(), pull.sum(1))  # (z, x)
+        assert [tuple(mark.get_xydata()[0]) for mark in axes.lines] == [(2, 3), (5, 1)]
+        np.testing.assert_allclose(line.get_ydata(), pull.sum((1, 2)))
+        assert axes.get_title() == line.get_label() == name
+
+
+def test_a_prediction_stands_over_its_picture_and_in_every_view(samples):
+    shot = samples[0]
+    joints_mm = shot.joints_cam_mm - shot.joints_cam_mm[HEMLETS18.root]
+    views = {"from the front": (1.1 * joints_mm, -90), "from the side": (0.9 * joints_mm, 0)}
+    figure = error_views_figure(shot, shot.joints_crop, joints_mm, views, HEMLETS18)
+    over, *spaces = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["joints as predicted", *views]
+    assert over.images and over.lines
+    assert [len(axes.lines) for axes in spaces] == [2 * len(HEMLETS18.bones)] * 2
+    assert [axes.azim for axes in spaces] == [-90, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true", "predicted"]

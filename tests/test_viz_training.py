@@ -13,7 +13,12 @@ from hemlets_lib.recipes import RECIPES
 from hemlets_lib.run_folder import RunFolder
 from hemlets_lib.train import train
 from hemlets_lib.viz import png_bytes
-from hemlets_lib.viz_training import NotebookWatcher, training_figure, training_words
+from hemlets_lib.viz_training import (
+    NotebookWatcher,
+    parts_of_loss_figure,
+    training_figure,
+    training_words,
+)
 
 NANO = dataclasses.replace(
     RECIPES["nano"], steps=4, batch_size=4, warmup_steps=2, log_every=2, save_every=4, validate_every=4
@@ -196,3 +201,22 @@ def test_where_it_cannot_watch(samples):
         NotebookWatcher(samples[:1])
     with pytest.raises(ValueError, match="`samples` must hold at least one"):
         NotebookWatcher([])
+
+
+def test_weighed_terms_are_stacked_to_the_total_and_errors_have_logarithmic_axes():
+    losses = [loss(10 * step, 1 / step) | {"learning_rate": 0.001 / step} for step in (1, 2, 4)]
+    records = [*losses, tried(10, 150.0), tried(40, 90.0)]
+    weighed = {
+        name: [factor * record[name] for record in losses]
+        for name, factor in (("hem", 4), ("heatmap", 4), ("xy", 1), ("z", 1))
+    }
+    stacked, power, rate = parts_of_loss_figure(weighed, records).axes
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in stacked.collections]
+    assert tops == pytest.approx([20, 32, 52, 60])  # each upon those before, the last the total
+    assert power.get_xscale() == power.get_yscale() == "log"
+    assert {line.get_label(): list(line.get_ydata()) for line in power.lines} == {
+        "MPJPE": [150.0, 90.0],
+        "PA-MPJPE": pytest.approx([120.0, 72.0]),
+    }
+    assert list(power.get_yticks()) == [80, 100, 150]  # about the errors, in whole millimetres
+    np.testing.assert_allclose(rate.lines[0].get_xydata(), [(80, 1e-3), (160, 5e-4), (320, 2.5e-4)])
