@@ -203,6 +203,8 @@ def take_turn(way: Ours | Usual) -> dict[str, float]:
 
 def serve(connection: Connection, name: str, case: Case) -> None:
     """Does as it is told, in a process of its own: what one way does to the heap is not the other's."""
+    if "fork" in multiprocessing.get_all_start_methods():  # else loader processes would import all anew
+        multiprocessing.set_start_method("fork", force=True)
     way = Ours(case) if name == "ours" else Usual(case)
     with contextlib.suppress(EOFError):  # the process that gave orders is gone
         while (order := connection.recv()) is not None:
