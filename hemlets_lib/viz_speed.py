@@ -122,10 +122,11 @@ def roofline_figure(limits: Limits, points: Sequence[Mapping[str, Any]]) -> Figu
         colour, style = _ROOFS[name]
         roof = np.minimum(peak, intensity * limits.copy_gb_per_s)
         axes.plot(intensity, roof, color=colour, ls=style, label=f"{name}: {peak:.0f} GFLOP/s at most")
-    for point, marker in zip(points, itertools.cycle("osD^vP"), strict=False):
+    for number, (point, marker) in enumerate(zip(points, itertools.cycle("osD^vP"), strict=False)):
         place = (point["gflop"] / point["gb"], 1000 * point["gflop"] / point["ms"])
         axes.plot(*place, marker=marker, color=_ROOFS[point["dtype"]][0], mec="white", ms=9, ls="none")
-        axes.annotate(point["name"], place, (7, -11), textcoords="offset points", fontsize=8)
+        below = -11 - 12 * (number % 2)  # neighbours' names on two lines
+        axes.annotate(point["name"], place, (5, below), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("operations for a byte moved", fontsize=9)
     axes.set_ylabel("GFLOP/s", fontsize=9)
