@@ -15,13 +15,7 @@ LADDER = ("Predict", "Modify", "Derive", "Extend")
 FEWEST_EXERCISES = 3
 FEWEST_REFERENCES = 2
 LONGEST_CELL = 18  # lines of code: what fits beside its text on a screen, or on a slide
-STILL_LONGER = {
-    "02": 2,
-    "04": 5,
-    "05": 8,
-    "06": 3,
-    "12": 4,
-}  # how many cells may be; figures for the most part
+STILL_LONGER = {"12": 4}  # how many cells may be; figures for the most part
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 STYLE = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
