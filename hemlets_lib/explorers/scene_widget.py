@@ -58,6 +58,8 @@ async function render({model, el}) {
   const readout = document.createElement("div"), figure = document.createElement("div");
   const now = model.get("now");
   readout.innerHTML = now.readout;
+  // The notebook around it need not be laid out anew with each move.
+  Object.assign(el.style, {contain: "content", overflowX: "auto"});
   el.append(readout, figure);
   const {data, layout} = structuredClone(model.get("figure"));
   await Plotly.newPlot(figure, data, layout, {displayModeBar: false});
