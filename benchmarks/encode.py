@@ -4,8 +4,8 @@
 
 Three tables. `encode_triplets` alone, per thread count, against filling a fresh tensor of its output's size,
 memory as the system hands it out. The whole of `make_targets`, of two networks' sizes, against filling
-tensors of both outputs' sizes, with freed memory kept as in training (`heap.keep_freed_memory`): drawn as
-training does it, and in the readable form. And a training step of the network, forward, losses and
+tensors of both outputs' sizes, with freed memory kept as in training (`heap.keep_freed_memory`): drawn,
+described as training has them, and in the readable form. And a training step of the network, forward, losses and
 backward, against drawn maps and against described ones (`kernels.map_loss`). With a GPU the second and
 third table run there too, targets also compiled. Only the ratios carry over to other machines.
 """
@@ -91,6 +91,7 @@ def rows_of_targets(device: str, rounds: int) -> Iterator[dict[str, Any]]:
         once: dict[str, Callable[[], object]] = {
             "write": lambda shapes=shapes: write(shapes),
             "targets": lambda batch=batch, config=config: make_targets(batch, config),
+            "described": lambda batch=batch, config=config: make_targets(batch, config, draw=False),
             "readable": lambda batch=batch, common=common: readable(batch, common),
         }
         if device == "cuda":
@@ -143,20 +144,22 @@ def name_of(device: str) -> str:
 
 
 def headlines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each size's targets, compiled on a GPU."""
+    """Each size's targets, drawn and described; the drawn compiled on a GPU."""
     lines = []
     for row in rows:
         on_cpu = row["device"] == "cpu"
-        if row["way"] != ("targets" if on_cpu else "compiled"):
+        if row["way"] not in ("targets" if on_cpu else "compiled", "described"):
             continue
+        how = "described, as training has it" if row["way"] == "described" else "drawn"
         line = Headline(
-            what=f"target making, {row['cells']} cells, batch {row['batch']}", against="writing its output",
+            what=f"target making, {row['cells']} cells, batch {row['batch']}, {how}",
+            against="writing its maps",
             device=row["device"], measured=row["ratio"], target=TARGETS["cpu" if on_cpu else "cuda"],
             at_least=False,
         )  # fmt: skip
         bound = (
-            f"writing takes {1000 * row['write_ms']:.0f} µs, within the cache; of the targets' "
-            f"{1000 * row['ms']:.0f} µs most are calls of operations on small tensors, masks and profiles"
+            f"writing takes {1000 * row['write_ms']:.0f} µs; of the targets' {1000 * row['ms']:.0f} µs most are "
+            "calls of operations on small tensors, masks and profiles, whatever the maps' size"
         )
         lines.append(replace(line, bound="" if line.met else bound).to_dict())
     return lines
