@@ -5,8 +5,8 @@
 Three tables. `encode_triplets` alone, per thread count, against filling a fresh tensor of its output's size,
 memory as the system hands it out. The whole of `make_targets`, of two networks' sizes, against filling
 tensors of both outputs' sizes, with freed memory kept as in training (`heap.keep_freed_memory`): drawn,
-described as training has them, and in the readable form. And a training step of the network, forward, losses and
-backward, against drawn maps and against described ones (`kernels.map_loss`). With a GPU the second and
+described as training has them, and in the readable form. And a training step of the network, forward,
+losses and backward, against drawn maps and against described ones (`kernels.map_loss`). With a GPU the second and
 third table run there too, targets also compiled. Only the ratios carry over to other machines.
 """
 
@@ -158,8 +158,9 @@ def headlines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             at_least=False,
         )  # fmt: skip
         bound = (
-            f"writing takes {1000 * row['write_ms']:.0f} µs; of the targets' {1000 * row['ms']:.0f} µs most are "
-            "calls of operations on small tensors, masks and profiles, whatever the maps' size"
+            f"writing takes {1000 * row['write_ms']:.0f} µs; of the targets' "
+            f"{1000 * row['ms']:.0f} µs most are calls of operations on small tensors, masks and profiles, "
+            "whatever the maps' size"
         )
         lines.append(replace(line, bound="" if line.met else bound).to_dict())
     return lines
