@@ -2,12 +2,13 @@
 
     python benchmarks/encode.py [--quick] [--json benchmarks/results/encode.json]
 
-Three tables. `encode_triplets` alone, per thread count, against filling a fresh tensor of its output's size,
-memory as the system hands it out. The whole of `make_targets`, of two networks' sizes, against filling
-tensors of both outputs' sizes, with freed memory kept as in training (`heap.keep_freed_memory`): drawn,
-described as training has them, and in the readable form. And a training step of the network, forward,
-losses and backward, against drawn maps and against described ones (`kernels.map_loss`). With a GPU the second and
-third table run there too, targets also compiled. Only the ratios carry over to other machines.
+Three tables. `encode_triplets` alone, per thread count, against filling a fresh tensor of its output's
+size, memory as the system hands it out. The whole of `make_targets`, of two networks' sizes, against
+filling tensors of both outputs' sizes, with freed memory kept as in training (`heap.keep_freed_memory`):
+drawn, described as training has them, and in the readable form. And a training step of the network,
+forward, losses and backward, against drawn maps and against described ones (`kernels.map_loss`). With a GPU
+the second and third table run there too, targets also compiled. Only the ratios carry over to other
+machines.
 """
 
 from __future__ import annotations
