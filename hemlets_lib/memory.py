@@ -94,7 +94,8 @@ class MemoryUse:
 
         Args:
             memory_bytes: Of the device, or what is free of it.
-            spare: Share of it that is left to what the formula does not count.
+            spare: Share of it that is left to what the formula does not count: more where the allocator
+                keeps freed memory, as training has it. `hemlets memory` leaves enough for that.
 
         Raises:
             ValueError: If the memory is not positive, or the share not in 0…1.
@@ -130,7 +131,8 @@ def training_memory(
         gradients_stay: Whether gradients outlive a step: with several processes, whose message they are,
             or several micro-batches.
         fused: Whether kernels are used: `kernels.soft_argmax` and `kernels.map_loss`; else their readable
-            forms. A GPU has the first only: there targets are drawn, a hundredth more at 64 cells.
+            forms. A GPU has only the kernel of the soft-argmax: its targets are whole maps, which add about a
+            hundredth to the peak at 64 cells and are not counted.
 
     Returns:
         The formula, in images of one process and one micro-batch.
@@ -174,8 +176,11 @@ def inference_memory(
 ) -> MemoryUse:
     """The formula of a forward pass without gradients, whose output is kept.
 
+    It is that of the network as it is trained. `HEMletsNet.fuse(precision="bfloat16")` has weights of half
+    the size and no casts of them, and needs less than is said here.
+
     Args:
-        config: The network, as it is trained.
+        config: The network, not fused.
         precision: "bfloat16" computes in autocast; the weights stay float32.
         fused: As for `training_memory`.
     """
