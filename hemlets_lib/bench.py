@@ -6,6 +6,9 @@ result is one file with every headline and the limits of the machine, for notebo
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,20 +99,34 @@ def run_script(path: Path, *, quick: bool = False, timeout_s: float = _PATIENCE_
         result, said = Path(folder) / "result.json", Path(folder) / "said.txt"
         command = [sys.executable, str(path), "--json", str(result), *(["--quick"] if quick else [])]
         with said.open("w") as stream:
-            process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            )
             try:
                 status = process.wait(timeout_s)
                 why = "wrote no result" if status == 0 else f"exit status {status}"
             except subprocess.TimeoutExpired:
                 status, why = 1, f"not done after {timeout_s:.0f} s"
             finally:  # also on Ctrl-C
-                process.kill()
-                process.wait()
+                _end(process)
         seconds = time.monotonic() - started
         if status == 0 and result.is_file():
-            return Outcome(path.stem, seconds, read_json(result))
+            try:
+                return Outcome(path.stem, seconds, read_json(result))
+            except ValueError as error:
+                why = f"wrote a result that cannot be read: {error}"
         lines = said.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
     return Outcome(path.stem, seconds, problem="\n".join([*lines, why]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a script and what it has started: these would go on, and disturb the next one's measurement."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the leader of its session
+    else:
+        process.kill()
+    process.wait()
 
 
 def run_scripts(

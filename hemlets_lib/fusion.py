@@ -125,10 +125,11 @@ def join_transposed(first: nn.ConvTranspose2d, second: nn.ConvTranspose2d) -> nn
     """
     names = ("in_channels", "kernel_size", "stride", "padding", "output_padding", "dilation", "groups")
     for name in names:
-        if getattr(first, name) != getattr(second, name) or first.groups != 1:
+        one, other = getattr(first, name), getattr(second, name)
+        if one != other or (name == "groups" and one != 1):
             raise ValueError(
-                f"`first` and `second` must be ungrouped and agree in {name}, got "
-                f"{getattr(first, name)} and {getattr(second, name)}. Leave the two apart."
+                f"`first` and `second` must be ungrouped and agree in {name}, got {one} and {other}. "
+                "Leave the two apart."
             )
     biases = [
         layer.weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias
@@ -165,23 +166,25 @@ def compiled_or_eager(function: Callable[..., Any], **options: Any) -> Callable[
     Returns:
         A function that gives the same. It warns once if it could not be compiled.
     """
-    compiled: Callable[..., Any] | None = torch.compile(function, **options)
+    tried: list[Callable[..., Any]] = [torch.compile(function, **options)]  # empty once it has failed
 
     def run(*arguments: Any) -> Any:
-        nonlocal compiled
-        if compiled is not None:
+        for compiled in tuple(tried):
             try:
                 return compiled(*arguments)
+            except torch.OutOfMemoryError:  # of this call alone
+                raise
             except Exception as error:  # whatever the compiler of some machine raises
-                compiled = None
                 result = function(*arguments)  # if this fails too, compiling was not to blame
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                warnings.warn(
-                    f"torch.compile failed ({reason:.200}); the network runs uncompiled, which is slower. "
-                    "It needs a C++ compiler on a CPU, and Triton on a GPU.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                if tried:
+                    tried.clear()
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                    warnings.warn(
+                        f"torch.compile failed ({reason:.200}); the network runs uncompiled, "
+                        "which is slower. It needs a C++ compiler on a CPU, and Triton on a GPU.",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
                 return result
         return function(*arguments)
 

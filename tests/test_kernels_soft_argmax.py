@@ -422,3 +422,36 @@ def test_the_kernels_for_gpus_as_triton_interprets_them():
     pytest.importorskip("triton")
     code = "import warnings; warnings.simplefilter('ignore')\n" + INTERPRETED
     assert run_python(code, TRITON_INTERPRET="1").strip() == "[True, True, True, False]"
+
+
+def test_a_share_that_fails_ends_no_sooner_than_the_others(two_threads):
+    """What is written to must be left alone once the call is over."""
+    written, failed = [], threading.Event()
+
+    def work(first: int, last: int) -> None:
+        if first == 0:
+            failed.set()
+            raise ArithmeticError("share 0")
+        failed.wait(10)
+        time.sleep(0.05)
+        written.append((first, last))
+
+    with pytest.raises(ArithmeticError, match="share 0"):
+        threads.in_shares(work, 4, most=2)
+    assert written == [(2, 4)]
+
+
+def test_a_share_in_the_queue_of_a_pool_without_threads_is_done_once(monkeypatch, two_threads):
+    """`submit` puts a share into its queue before it starts a thread for it, which may fail."""
+    queue, done = [], []
+
+    class Starved:
+        def submit(self, function, *arguments):
+            queue.append((function, arguments))
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", Starved())
+    threads.in_shares(lambda first, last: done.append((first, last)), 4, most=2)
+    for function, arguments in queue:  # a thread turns up after all
+        function(*arguments)
+    assert sorted(done) == [(0, 2), (2, 4)]

@@ -37,7 +37,11 @@ class _Plotly(anywidget.AnyWidget):
 
 
 # A page may have a loader of its own (Voila's), to which plotly would hand itself: it must not see that one.
-_LOAD = """async function load(model) {
+_LOAD = """function forget(error) {  // so that the next figure tries again
+  globalThis.hemletsPlotly = undefined;
+  throw error;
+}
+async function load(model) {
   const shared = await model.widget_manager.get_model(model.get("plotly").slice("IPY_MODEL_".length));
   const alone = "const define = undefined, module = undefined, exports = undefined;\\n";
   const parts = [alone, shared.get("script"), "\\nexport default globalThis.Plotly;"];
@@ -54,7 +58,7 @@ _VIEW = """function initialize({model}) {  // a view that comes later starts fro
   });
 }
 async function render({model, el}) {
-  const Plotly = await (globalThis.hemletsPlotly ??= load(model));
+  const Plotly = await (globalThis.hemletsPlotly ??= load(model).catch(forget));
   const readout = document.createElement("div"), figure = document.createElement("div");
   const now = model.get("now");
   readout.innerHTML = now.readout;
@@ -64,6 +68,7 @@ async function render({model, el}) {
   const {data, layout} = structuredClone(model.get("figure"));
   await Plotly.newPlot(figure, data, layout, {displayModeBar: false});
   const targets = model.get("targets"), draw = changes => drawMarks(Plotly, figure, targets, changes);
+  readout.innerHTML = now.readout;  // it may have moved meanwhile
   draw(Object.entries(now.moved));
   const follow = message => {
     readout.innerHTML = message.readout;

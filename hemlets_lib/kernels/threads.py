@@ -8,8 +8,9 @@ threads. Compiled functions that release Python's lock need neither: Python's th
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any
 
@@ -18,12 +19,13 @@ import torch
 __all__ = ["in_shares"]
 
 _pool: ThreadPoolExecutor | None = None
+_making = threading.Lock()
 
 
 def _forget_pool() -> None:
     """A forked process has none of its parent's threads, and would wait for them for ever."""
-    global _pool
-    _pool = None
+    global _pool, _making
+    _pool, _making = None, threading.Lock()  # whose holder may have been one of them
 
 
 if hasattr(os, "register_at_fork"):
@@ -39,17 +41,44 @@ def in_shares(function: Callable[..., object], units: int, *arguments: Any, most
         arguments: Passed on.
         most: Threads worth starting for so much work. `torch.get_num_threads()` is never exceeded.
     """
-    global _pool
     shares = max(1, min(torch.get_num_threads(), units, most))
     bounds = [units * share // shares for share in range(shares + 1)]
-    waiting = []
-    for first, last in pairwise(bounds[1:]):
-        try:
-            if _pool is None:
-                _pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="hemlets-kernel")
-            waiting.append(_pool.submit(function, first, last, *arguments))
-        except RuntimeError:  # no thread to be had, or Python is ending
-            function(first, last, *arguments)
-    function(bounds[0], bounds[1], *arguments)
+    waiting: list[Future[object]] = []
+    try:
+        for first, last in pairwise(bounds[1:]):
+            waiting.append(_submitted(function, first, last, *arguments))
+        function(bounds[0], bounds[1], *arguments)
+    finally:  # also where one has failed: none may go on writing once this returns
+        wait(waiting)
     for each in waiting:
         each.result()
+
+
+def _submitted(function: Callable[..., object], *arguments: Any) -> Future[object]:
+    """A share that a thread of the pool is at, or that is done already where there is no thread to be had."""
+    global _pool
+    once = _Once(function)
+    try:
+        with _making:
+            if _pool is None:
+                _pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="hemlets-kernel")
+        return _pool.submit(once, *arguments)
+    except RuntimeError:  # or Python is ending. The pool may have the share in its queue all the same
+        done: Future[object] = Future()
+        once(*arguments)
+        done.set_result(None)
+        return done
+
+
+class _Once:
+    """A function that can be called once; later calls do nothing."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._left = [function]
+
+    def __call__(self, *arguments: Any) -> None:
+        try:
+            function = self._left.pop()
+        except IndexError:
+            return
+        function(*arguments)
