@@ -203,7 +203,15 @@ def test_the_static_form_is_a_picture(explorer):
     figure = static_figure(explorer, scene)
     titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
     assert titles == [panel.title for panel in scene.panels]
+    assert not any(word in title for title in titles for word in ("click", "drag", "mouse"))  # nothing moves
     assert static_picture(explorer, scene).startswith(b"\x89PNG")
+
+
+def test_hints_stand_where_something_can_be_done(explorer):
+    scene = explorer.scene()
+    texts = [each["text"] for each in figure_of(explorer, scene)["layout"]["annotations"]]
+    assert {panel.title + panel.hint for panel in scene.panels} <= set(texts)
+    assert bool(explorer.clicks) == any("click" in panel.hint for panel in scene.panels)
 
 
 def test_a_page_offers_its_start(explorer):

@@ -306,7 +306,7 @@ def _space_panel(view: OneView, signs: Tensor, box: Sequence[tuple[float, float]
         ),
         skeleton_lines(true, view.skeleton, colour=CHARCOAL, width=8, name="the true pose"),
     )
-    return space_panel("poses with this picture, in space (drag to turn)", marks, box, weight=1.5)
+    return space_panel("poses with this picture, in space", marks, box, weight=1.5)
 
 
 def _charts(curves: dict[str, Curve], rule: str, number: int, top_mm: float) -> tuple[Panel, Panel]:

@@ -201,7 +201,8 @@ def space_panel(
         weight: Width, relative to the others in its row.
     """
     x, y, z = box
-    return Panel(title, marks, x, y, z, ("right (mm)", "away (mm)", "up (mm)"), weight)
+    labels = "right (mm)", "away (mm)", "up (mm)"
+    return Panel(title, marks, x, y, z, labels, weight, hint=" (drag to turn)")
 
 
 def skeleton_lines(

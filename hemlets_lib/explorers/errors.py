@@ -223,6 +223,6 @@ def _gallery(shown: Sequence[PoseErrors], thumbs: Sequence[UInt8[np.ndarray, "H 
         Lines(card, ORANGE, 4),
     )  # fmt: skip
     return Panel(
-        "samples and their MPJPE: click one to open it below", marks, (-6.0, ON_A_PAGE * _PITCH - 6.0),
-        (_THUMB_PX + 34.0, -10.0),
+        "samples and their MPJPE", marks, (-6.0, ON_A_PAGE * _PITCH - 6.0),
+        (_THUMB_PX + 34.0, -10.0), hint=": click one to open it below",
     )  # fmt: skip

@@ -246,7 +246,7 @@ def _layout(explorer: Explorer, scene: Scene) -> dict[str, Any]:
             _place(layout, panel, str(number + 1) if number else "", domain, shape)
             layout["annotations"].append(
                 {
-                    "text": panel.title,
+                    "text": panel.title + panel.hint,
                     "x": (domain["x"][0] + right) / 2,
                     "y": domain["y"][1],
                     "xref": "paper",

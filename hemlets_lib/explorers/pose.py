@@ -146,7 +146,7 @@ def pose_rows(errors: PoseErrors, view: PoseView, *, fit: str, mark: str) -> tup
     return (
         (
             image_panel("over the picture", picture, size),
-            space_panel("in space: turn it with the mouse", space, view.box, weight=1.6),
+            space_panel("in space", space, view.box, weight=1.6),
         ),
         (
             _bars_panel(
@@ -347,6 +347,6 @@ def _frames_panel(means: Float[np.ndarray, "N 2"], number: int) -> Panel:
     )
     ticks = {frame: f"{frame:.0f}" for frame in frames if count <= 30 or frame % 10 == 0}
     return Panel(
-        "mean error of every frame (mm): click one to go there", marks, (0.5, count + 0.5), (0, here[1, 1]),
-        labels=("frame", ""), square=False, ticks=ticks,
+        "mean error of every frame (mm)", marks, (0.5, count + 0.5), (0, here[1, 1]),
+        labels=("frame", ""), square=False, ticks=ticks, hint=": click one to go there",
     )  # fmt: skip

@@ -248,6 +248,7 @@ class Panel:
         weight: Width, relative to the others in its row.
         square: A unit is as long along y as along x (in a space always).
         ticks: Names at places of the x axis: place → name.
+        hint: What to do with it, behind the title wherever something can be done.
     """
 
     title: str
@@ -259,6 +260,7 @@ class Panel:
     weight: float = 1
     square: bool = True
     ticks: Mapping[float, str] = field(default_factory=lambda: MappingProxyType({}))
+    hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def _scene(scores: JointScores, found: ReadOut, middle: tuple[int, int, int], st
         ),
         tuple(_marginal_panel(axis, scores, found) for axis in range(3)),
     )  # fmt: skip
-    return Scene(rows, _words(scores, found, cut, middle), _alt(scores, found, state))
+    return Scene(rows, _words(scores, found, cut, middle, state["level"]), _alt(scores, found, state))
 
 
 def _edges(scores: JointScores) -> Float[np.ndarray, "3 2"]:
@@ -216,8 +216,8 @@ def _space_panel(
     )
     ends = (-1.05 * edge, 1.05 * edge)
     return Panel(
-        f"in space: the surface at this level, ±{REACH_CELLS} cells (drag to turn)", marks, ends, ends, ends,
-        ("x (cells)", "z (cells, away)", "−y (cells, up)"), 1.25,
+        f"in space: the surface at this level, ±{REACH_CELLS} cells", marks, ends, ends, ends,
+        ("x (cells)", "z (cells, away)", "−y (cells, up)"), 1.25, hint=" (drag to turn)",
     )  # fmt: skip
 
 
@@ -272,7 +272,7 @@ def _triple(values: Tensor, form: str) -> str:
 
 
 def _words(
-    scores: JointScores, found: ReadOut, cut: int, middle: tuple[int, int, int]
+    scores: JointScores, found: ReadOut, cut: int, middle: tuple[int, int, int], level: float
 ) -> tuple[tuple[str, str], ...]:
     there = bool(scores.truth.isfinite().all())
     places_mm = scores.to_mm(found.places).double()
@@ -295,6 +295,7 @@ def _words(
         ),
         ("entropy", f"{found.entropy_bits:.1f} bits: as of {2**found.entropy_bits:.0f} equally likely cells"),
         ("front slice", f"cell {cut}, z = {at:+.3f}".replace("-", "−")),
+        ("surface", f"at {level:g} of the peak"),
         ("space shown", _shown_words(scores, found, middle)),
     )
 
