@@ -236,7 +236,7 @@ def found_words(result: Mapping[str, Any]) -> list[str]:
         if "images_per_s" in row and "precision" in row:
             freed = f", freed memory {row['freed_memory']}" if "freed_memory" in row else ""
             words.append(
-                f"{row['threads']} thread(s), {row['precision']}{freed}: {row['images_per_s']:.0f} images/s"
+                f"{_threads(row['threads'])}, {row['precision']}{freed}: {row['images_per_s']:.0f} images/s"
             )
         elif "preset" in row and "ms" in row:
             words.append(f"{row['preset']}, batch {row['batch']}, {row['device']}: {row['ms']:.0f} ms")
@@ -250,5 +250,9 @@ def limits_words(limits: Mapping[str, Any]) -> str:
         limits: As `limits.Limits.to_dict` gives them.
     """
     rates = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in limits["gflops"].items())
-    where = f"cpu, {limits['threads']} thread(s)" if limits["device"] == "cpu" else limits["device"]
+    where = f"cpu, {_threads(limits['threads'])}" if limits["device"] == "cpu" else limits["device"]
     return f"{where}: {rates}; copying {limits['copy_gb_per_s']:.0f} GB/s"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count != 1)}"

@@ -130,9 +130,11 @@ def efficiency_figure(rows: Rows, *, cores: int) -> Figure:
     axes.plot(
         ideal, [1, ideal[1], ideal[1]], color=CHARCOAL, ls="--", lw=1.2, label=f"ideal, on {cores} cores"
     )
-    for (what, each), colour, (_, marker) in zip(speeds.items(), _LINE_COLOURS, _LINE_STYLES, strict=False):
+    styles = zip(_LINE_COLOURS, _LINE_STYLES, (10, 7, 5, 4, 3), strict=True)
+    for (what, each), (colour, (_, marker), size) in zip(speeds.items(), styles, strict=False):
         times = [speed / each[min(each)] for speed in each.values()]
-        axes.plot(list(each), times, color=colour, marker=marker, ms=6, label=what)
+        # Each is smaller than the one before, which shows from under it where they are equal.
+        axes.plot(list(each), times, color=colour, marker=marker, ms=size, lw=size / 3, label=what)
     axes.set_xticks(sorted({number for each in speeds.values() for number in each}))
     axes.set_ylim(0, max(2.2, axes.get_ylim()[1]))
     axes.set_xlabel("workers, or processes", fontsize=9)

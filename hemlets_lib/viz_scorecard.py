@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation
 
 from hemlets_lib.experiments.orderings import Ordering
 from hemlets_lib.experiments.scorecard import ScoreRow
@@ -82,22 +83,22 @@ def coverage_figure(rows: Sequence[ScoreRow]) -> Figure:
 
 
 def orderings_figure(orderings: Sequence[Ordering]) -> Figure:
-    """The paper's order on the left of each panel, ours on the right, lowest number on top.
+    """The paper's order on the left of each panel, ours on the right, the best on top.
 
     A name is joined to itself: level lines agree, crossings do not.
 
     Args:
-        orderings: At least one.
+        orderings: At least one; panels come in their order.
 
     Raises:
         ValueError: If there is none.
     """
     if not orderings:
         raise ValueError("`orderings` must hold at least one, got none: no two numbers have results yet")
-    longest = sorted(orderings, key=lambda each: -len(each.names))
-    lines = [longest[start : start + _PANELS_IN_A_ROW] for start in range(0, len(longest), _PANELS_IN_A_ROW)]
+    starts = range(0, len(orderings), _PANELS_IN_A_ROW)
+    lines = [orderings[start : start + _PANELS_IN_A_ROW] for start in starts]
     heights = [max(len(each.names) for each in line) + 2.5 for line in lines]
-    columns = min(_PANELS_IN_A_ROW, len(longest))
+    columns = min(_PANELS_IN_A_ROW, len(orderings))
     figure = Figure(figsize=(2.75 * columns, 0.21 * sum(heights) + 0.3), layout="constrained")
     for strip, line in zip(
         figure.subfigures(len(lines), 1, squeeze=False, height_ratios=heights)[:, 0], lines, strict=True
@@ -112,7 +113,11 @@ def orderings_figure(orderings: Sequence[Ordering]) -> Figure:
 
 
 def _draw_ordering(axes: Axes, ordering: Ordering) -> None:
-    theirs, mine = (np.argsort(np.argsort(values)) for values in (ordering.paper, ordering.ours))
+    best_first = -1.0 if ordering.higher_is_better else 1.0
+    theirs, mine = (
+        np.argsort(np.argsort(best_first * np.array(values), kind="stable"))
+        for values in (ordering.paper, ordering.ours)
+    )
     for name, left, right in zip(ordering.names, theirs, mine, strict=True):
         moved = abs(int(left) - int(right))
         colour = "#999999" if moved == 0 else SKY if moved <= _SLIGHTLY else ORANGE
@@ -155,6 +160,11 @@ def determinism_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         )
     axes.set_yticks(range(len(kinds)), kinds, fontsize=8)
     axes.set(xscale="log", ylim=(len(kinds) - 0.5, -0.5), xlim=(low / 1.6, high * 1.6))
+    in_powers = LogFormatterSciNotation()
+    in_powers.set_axis(axes.xaxis)
+    axes.xaxis.set_major_formatter(  # a logarithm has no zero: the edge stands for it
+        FuncFormatter(lambda value, place: "0" if np.isclose(value, low) else in_powers(value, place))
+    )
     axes.set_xlabel("difference of the error, mm (log scale)", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -13,7 +13,14 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from hemlets_lib.limits import Limits
 from hemlets_lib.viz import BLUE, CHARCOAL, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
-__all__ = ["bounds_figure", "headlines_figure", "headlines_words", "margin", "roofline_figure"]
+__all__ = [
+    "bounds_figure",
+    "bounds_words",
+    "headlines_figure",
+    "headlines_words",
+    "margin",
+    "roofline_figure",
+]
 
 # Kind of operation (`roofline.KINDS`) → colour, hatching.
 _KINDS = {
@@ -122,17 +129,18 @@ def roofline_figure(limits: Limits, points: Sequence[Mapping[str, Any]]) -> Figu
         colour, style = _ROOFS[name]
         roof = np.minimum(peak, intensity * limits.copy_gb_per_s)
         axes.plot(intensity, roof, color=colour, ls=style, label=f"{name}: {peak:.0f} GFLOP/s at most")
-    for number, (point, marker) in enumerate(zip(points, itertools.cycle("osD^vP"), strict=False)):
+    for point, marker in zip(points, itertools.cycle("osD^vP"), strict=False):
         place = (point["gflop"] / point["gb"], 1000 * point["gflop"] / point["ms"])
-        axes.plot(*place, marker=marker, color=_ROOFS[point["dtype"]][0], mec="white", ms=9, ls="none")
-        below = -11 - 12 * (number % 2)  # neighbours' names on two lines
-        axes.annotate(point["name"], place, (5, below), textcoords="offset points", fontsize=8)
+        axes.plot(
+            *place, marker=marker, color=_ROOFS[point["dtype"]][0], mec="white", ms=9, ls="none",
+            label=f"{point['name']}: {place[1]:.3g}",
+        )  # fmt: skip
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("operations for a byte moved", fontsize=9)
     axes.set_ylabel("GFLOP/s", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(
-        fontsize=8, frameon=False, title=f"copying: {limits.copy_gb_per_s:.0f} GB/s", title_fontsize=8
+        fontsize=8, frameon=False, title=f"memory: {limits.copy_gb_per_s:.0f} GB/s at most", title_fontsize=8
     )
     return figure
 
@@ -184,6 +192,27 @@ def bounds_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.45, 1.0))
     return figure
+
+
+def bounds_words(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same for those who cannot see it, a line for each row: bounds, what lies above them, waiting.
+
+    Args:
+        rows: As of `bounds_figure`.
+    """
+    said = []
+    for row in rows:
+        *works, bound = row["roofline"]
+        longest = max(works, key=lambda work: work["bound_ms"])
+        spent = row["ours"]["step_ms"]
+        waits = row["ours"]["wait_ms"] + row["ours"]["prepare_ms"]
+        said.append(
+            f"{row['preset']}, batch {row['batch']}, {row['device']}: a step takes {spent:.0f} ms, its "
+            f"operations at the machine's limits {bound['bound_ms']:.0f} ms, most of all {longest['kind']}, "
+            f"{longest['bound_ms']:.0f} ms; {100 * (1 - bound['bound_ms'] / spent):.0f} % of the step lies "
+            f"above all bounds, and {100 * waits / spent:.0f} % goes to data and targets"
+        )
+    return said
 
 
 def _figure(value: float) -> str:

@@ -61,9 +61,7 @@ def test_the_table_has_what_was_measured_and_what_stops_it(folder):
     assert "copying the plain form cpu 1 × ≥ 1 × met" in text
     assert "targets the plain form cpu 4 × ≤ 3 × missed" in text
     assert "targets, cpu: the memory's bandwidth" in text
-    assert (
-        "limits, cpu, 2 thread(s): 250 GFLOP/s in float32, 900 GFLOP/s in bfloat16; copying 30 GB/s" in text
-    )
+    assert "limits, cpu, 2 threads: 250 GFLOP/s in float32, 900 GFLOP/s in bfloat16; copying 30 GB/s" in text
     assert "the paper, on another machine (GTX 1080): 13.3 ms in full, 8.5 ms the baseline" in text
 
 
@@ -146,7 +144,7 @@ def test_what_committed_benchmarks_have_found():
     assert any("bfloat16, freed memory kept: " in words for words in found["training"])
     assert any(words.startswith("baseline, batch 8, cpu: ") for words in found["forward"])
     assert found_words({"headlines": [line("a", 2.0, 1.0)]}) == ["a, cpu, against the plain form: 2 ×"]
-    assert found_words({"limits": [LIMITS]})[0].startswith("cpu, 2 thread(s): 250 GFLOP/s")
+    assert found_words({"limits": [LIMITS]})[0].startswith("cpu, 2 threads: 250 GFLOP/s")
     assert found_words({"rows": [{}, {}]}) == ["2 rows"]
 
 

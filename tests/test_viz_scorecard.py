@@ -1,5 +1,7 @@
 """Pictures of a scorecard: bars as long as counts, names in their order, equal bits at the edge."""
 
+import dataclasses
+
 import pytest
 
 from hemlets_lib.experiments.orderings import Ordering
@@ -40,7 +42,20 @@ def test_each_name_goes_from_its_place_to_its_place():
     assert axes.get_title() == "Table 1, protocol #1\n2 of 3 pairs in the same order"
     assert [text.get_text() for text in axes.texts] == ["a", "a", "b", "b", "c", "c"]
     low, high = axes.get_ylim()
-    assert low > high  # the lowest number on top
+    assert low > high  # the best on top: the lowest error
+
+
+def test_the_highest_share_of_right_joints_is_on_top():
+    shares = dataclasses.replace(ACTIONS, higher_is_better=True)
+    axes = orderings_figure([shares]).axes[0]
+    assert [[int(place) for place in line.get_ydata()] for line in axes.lines] == [[2, 1], [1, 2], [0, 0]]
+
+
+def test_panels_come_in_the_order_given():
+    titles = [
+        axes.get_title() for axes in orderings_figure([ACTIONS, FOUR, ACTIONS]).axes if axes.get_title()
+    ]
+    assert [title.partition(",")[0] for title in titles] == ["Table 1", "Table 4", "Table 1"]
 
 
 def test_lines_are_coloured_by_how_far_a_name_moves():
@@ -72,6 +87,8 @@ def test_equal_bits_stand_at_the_edge_and_a_kind_has_one_line():
     assert places == [(pytest.approx(0.01), 0), (0.25, 1), (4.0, 1)]
     assert [text.get_text() for text in axes.texts] == ["the same bits", "0.25 to 4 mm", "not measured here"]
     assert axes.get_xscale() == "log"
+    said = axes.xaxis.get_major_formatter()
+    assert said(0.01, 0) == "0" and said(0.1, 1) != "0"
 
 
 def test_stages_of_a_step_add_up():

@@ -7,7 +7,14 @@ import pytest
 from hemlets_lib.limits import Limits
 from hemlets_lib.timing import Headline
 from hemlets_lib.viz import png_bytes
-from hemlets_lib.viz_speed import bounds_figure, headlines_figure, headlines_words, margin, roofline_figure
+from hemlets_lib.viz_speed import (
+    bounds_figure,
+    bounds_words,
+    headlines_figure,
+    headlines_words,
+    margin,
+    roofline_figure,
+)
 
 MET = Headline("soft-argmax", "plain", "cpu", 5.0, 2.5).to_dict()
 MISSED = Headline("targets", "writing", "cpu", 6.0, 3.0, at_least=False, bound="memory").to_dict()
@@ -60,6 +67,15 @@ def test_measured_and_bounds_stand_below_each_other():
     assert axes.get_yticklabels()[0].get_text() == "nano, batch 32, cpu\nmeasured"
 
 
+def test_bounds_in_words():
+    (said,) = bounds_words([ROW])
+    assert said == (
+        "nano, batch 32, cpu: a step takes 100 ms, its operations at the machine's limits 80 ms, most of all "
+        "convolutions and products, 60 ms; 20 % of the step lies above all bounds, and 15 % goes to data and "
+        "targets"
+    )
+
+
 def test_computations_stand_under_their_roof():
     limits = Limits("cpu", 2, {"float32": 200.0, "bfloat16": 800.0}, 20.0)
     product = {"name": "product", "gflop": 10.0, "gb": 0.1, "ms": 100.0, "dtype": "float32"}
@@ -69,6 +85,8 @@ def test_computations_stand_under_their_roof():
     places = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in points]
     assert places == [(pytest.approx(100.0), 100.0), (pytest.approx(1 / 12), pytest.approx(1.0))]
     assert [line.get_color() for line in points] == [low.get_color(), high.get_color()]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend[2:] == ["product: 100", "sum: 1"]
     bend = low.get_ydata()[low.get_xdata() > 10.0]  # 200 GFLOP/s over 20 GB/s
     assert (bend == 200.0).all() and high.get_ydata().max() == 800.0
     assert low.get_ydata()[0] == pytest.approx(20 * low.get_xdata()[0])

@@ -33,6 +33,7 @@ class Ordering:
         names: Of the numbers, in the paper's order.
         paper: The paper's numbers.
         ours: Ours; on a stand-in they compare with each other alone.
+        higher_is_better: Whether they are shares of joints that are right, and not errors.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Ordering:
     names: tuple[str, ...]
     paper: tuple[float, ...]
     ours: tuple[float, ...]
+    higher_is_better: bool = False
 
     @property
     def pairs(self) -> tuple[int, int]:
@@ -89,6 +91,7 @@ def orderings(rows: Sequence[ScoreRow]) -> list[Ordering]:
             names=tuple(r.paper.row if table in _ACROSS_ROWS else r.paper.column for r in block),
             paper=tuple(r.paper.value for r in block),
             ours=tuple(r.ours.mean for r in block if r.ours is not None),
+            higher_is_better=block[0].paper.unit == "%",
         )
         for (table, common), block in blocks.items()
         if len(block) > 1
