@@ -96,8 +96,7 @@ class FusedNet(HEMletsNet):
             maps = None if maps is None else maps.clone()
             volume = volume.clone() if return_volume else volume
         if maps is not None:
-            triplets, heatmaps = maps.split([self.num_triplet_maps, skeleton.num_joints], dim=1)
-            triplets = triplets.unflatten(1, (skeleton.num_parts, config.num_states))  # (B, K, S, H, W)
+            triplets, heatmaps = self._parted(maps)
         return HEMletsOutput(joints, triplets, heatmaps, volume if return_volume else None)
 
     def fuse(self, *, precision: str = "float32", compiled: bool = False) -> NoReturn:

@@ -170,9 +170,7 @@ class HEMletsNet(nn.Module):
         fused = self.feature_branch(features)  # (B, 256, 64, 64)
         if config.intermediate:
             maps = self.hemlets_branch(features)  # (B, K·S + J, 64, 64)
-            # One split, not two slices: backward then joins the halves and does not add two padded ones.
-            triplets, heatmaps = maps.split([self.num_triplet_maps, skeleton.num_joints], dim=1)
-            triplets = triplets.unflatten(1, (skeleton.num_parts, config.num_states))  # (B, 14, 3, 64, 64)
+            triplets, heatmaps = self._parted(maps)  # (B, K, S, 64, 64) and (B, J, 64, 64)
             encoded = self.encoder(maps)  # (B, 256, 64, 64)
             fused = torch.cat([fused, encoded], dim=1)  # (B, 512, 64, 64)
         volume = self.head(fused).unflatten(1, (skeleton.num_joints, config.depth_size))  # (B, J, 64, 64, 64)
@@ -202,6 +200,15 @@ class HEMletsNet(nn.Module):
                 f"`images` must be (B, 3, {size}, {size}) for {self.config.name!r}, "
                 f"got {tuple(images.shape)}. Crop and resize them first."
             )
+
+    def _parted(self, maps: Float[Tensor, "B maps H W"]) -> tuple[Tensor, Tensor]:
+        """Triplets, (B, K, S, H, W), and heatmaps, (B, J, H, W).
+
+        One split, not two slices: backward then joins the halves and does not add two padded ones.
+        """
+        skeleton = self.config.skeleton
+        triplets, heatmaps = maps.split([self.num_triplet_maps, skeleton.num_joints], dim=1)
+        return triplets.unflatten(1, (skeleton.num_parts, self.config.num_states)), heatmaps
 
     def _with_depth(self, joints: Float[Tensor, "B J 3"]) -> Float[Tensor, "B J 3"]:
         """The volume's depth in units of crop space, or the lifter's in its place."""
